@@ -1,0 +1,1 @@
+"""Words that everyone shares: axes, errors, checks, precision, budgets, files."""

@@ -1,0 +1,56 @@
+"""The words for axes: one glossary, used by annotations, hook points, labels and error texts.
+
+An array is described by the names of its axes in order, e.g. `("batch", "pos", "head", "d_head")` for
+the queries of a layer. Nothing in Refractor guesses an axis from a shape or from the name of a tensor.
+
+>>> from refractor.base.axes import GLOSSARY, describe
+>>> GLOSSARY["d_head"]
+'width of one attention head'
+>>> describe(("batch", "pos", "d_model"), (4, 3, 128))
+'[batch=4, pos=3, d_model=128]'
+"""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+GLOSSARY: Mapping[str, str] = MappingProxyType(
+    {
+        "batch": "independent inputs",
+        "pos": "position in the token sequence",
+        "query_pos": "position that attends",
+        "key_pos": "position that is attended to",
+        "layer": "transformer block",
+        "head": "attention head",
+        "kv_head": "key/value head (fewer than heads when they are shared by a group)",
+        "d_model": "width of the residual stream",
+        "d_head": "width of one attention head",
+        "d_mlp": "number of neurons of one MLP",
+        "d_vocab": "number of input tokens",
+        "d_vocab_out": "number of output tokens",
+        "n_ctx": "longest token sequence",
+        "one": "an axis of length 1, kept for broadcasting",
+        "ldim": "rows of a factored matrix",
+        "rdim": "columns of a factored matrix",
+        "mdim": "inner width of a factored matrix",
+        "rank": "number of singular values",
+        "run": "one training run of several",
+        "step": "optimiser step, 0 before the first update",
+        "p": "modulus of modular arithmetic",
+        "a": "first operand",
+        "b": "second operand",
+        "c": "answer, one output class",
+        "freq": "frequency k of cos(2 pi k x / p), from 1 to p // 2",
+        "component": "row of a Fourier basis (constant, cosines, sines)",
+        "neuron": "one unit of a hidden layer",
+    }
+)
+
+
+def describe(axes: Sequence[str], shape: Sequence[int]) -> str:
+    """Write axes and sizes side by side for messages: `[batch=4, pos=3]`.
+
+    `axes` may be empty (unknown), in which case only the sizes are written.
+    """
+    if len(axes) != len(shape):
+        return "[" + ", ".join(str(size) for size in shape) + "]"
+    return "[" + ", ".join(f"{axis}={size}" for axis, size in zip(axes, shape, strict=True)) + "]"

@@ -93,7 +93,7 @@ def check_tokens(name: str, tokens: Tensor, d_vocab: int) -> None:
     """
     if tokens.is_floating_point() or tokens.is_complex() or tokens.dtype.is_signed is False:
         raise ShapeError(f"{name} must be a tensor of integers (torch.long); dtype {tokens.dtype} came.")
-    if tokens.numel() == 0:
+    if tokens.numel() == 0 or tokens.is_meta:  # nothing to look at
         return
     low, high = tokens.aminmax()
     if int(low) < 0 or int(high) >= d_vocab:

@@ -1,0 +1,113 @@
+"""Weights of all layers at once, under the names that notebooks use."""
+
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from refractor.base.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from refractor.models.embed import Embed, PosEmbed, Unembed
+
+
+class StackedWeights:
+    """Properties that stack a parameter over layers. A stack is a copy, made on access, through which gradients flow.
+
+    Shapes: `W_Q`, `W_K`, `W_V` [layer, head, d_model, d_head]; `W_O` [layer, head, d_head, d_model]; `b_Q`, `b_K`,
+    `b_V` [layer, head, d_head]; `b_O`, `b_out` [layer, d_model]; `W_in` [layer, d_model, d_mlp]; `b_in`
+    [layer, d_mlp]; `W_out` [layer, d_mlp, d_model]; `W_E` [d_vocab, d_model]; `W_pos` [n_ctx, d_model]; `W_U` [d_model,
+    d_vocab_out]; `b_U` [d_vocab_out]. The last four are the parameters themselves.
+    """
+
+    blocks: nn.ModuleList
+    embed: "Embed"
+    pos_embed: "PosEmbed"
+    unembed: "Unembed"
+
+    def _stack(self, part: str, name: str) -> Tensor:
+        modules = [dict(block.named_children()).get(part) for block in self.blocks]
+        if any(module is None for module in modules):
+            raise ArgumentError(f"an attention-only network has no {name}.")
+        return torch.stack([module.get_parameter(name) for module in modules if module is not None])
+
+    @property
+    def W_Q(self) -> Float[Tensor, "layer head d_model d_head"]:  # noqa: N802
+        """Query weights of all layers."""
+        return self._stack("attn", "W_Q")
+
+    @property
+    def W_K(self) -> Float[Tensor, "layer head d_model d_head"]:  # noqa: N802
+        """Key weights of all layers."""
+        return self._stack("attn", "W_K")
+
+    @property
+    def W_V(self) -> Float[Tensor, "layer head d_model d_head"]:  # noqa: N802
+        """Value weights of all layers."""
+        return self._stack("attn", "W_V")
+
+    @property
+    def W_O(self) -> Float[Tensor, "layer head d_head d_model"]:  # noqa: N802
+        """Output weights of all layers."""
+        return self._stack("attn", "W_O")
+
+    @property
+    def b_Q(self) -> Float[Tensor, "layer head d_head"]:  # noqa: N802
+        """Query biases of all layers."""
+        return self._stack("attn", "b_Q")
+
+    @property
+    def b_K(self) -> Float[Tensor, "layer head d_head"]:  # noqa: N802
+        """Key biases of all layers."""
+        return self._stack("attn", "b_K")
+
+    @property
+    def b_V(self) -> Float[Tensor, "layer head d_head"]:  # noqa: N802
+        """Value biases of all layers."""
+        return self._stack("attn", "b_V")
+
+    @property
+    def b_O(self) -> Float[Tensor, "layer d_model"]:  # noqa: N802
+        """Output biases of all layers."""
+        return self._stack("attn", "b_O")
+
+    @property
+    def W_in(self) -> Float[Tensor, "layer d_model d_mlp"]:  # noqa: N802
+        """Input weights of all MLPs."""
+        return self._stack("mlp", "W_in")
+
+    @property
+    def b_in(self) -> Float[Tensor, "layer d_mlp"]:  # noqa: N802
+        """Neuron biases of all MLPs."""
+        return self._stack("mlp", "b_in")
+
+    @property
+    def W_out(self) -> Float[Tensor, "layer d_mlp d_model"]:  # noqa: N802
+        """Output weights of all MLPs."""
+        return self._stack("mlp", "W_out")
+
+    @property
+    def b_out(self) -> Float[Tensor, "layer d_model"]:  # noqa: N802
+        """Output biases of all MLPs."""
+        return self._stack("mlp", "b_out")
+
+    @property
+    def W_E(self) -> Float[Tensor, "d_vocab d_model"]:  # noqa: N802
+        """Token embedding: the parameter itself."""
+        return self.embed.W_E
+
+    @property
+    def W_pos(self) -> Float[Tensor, "n_ctx d_model"]:  # noqa: N802
+        """Learned positions: the parameter itself."""
+        return self.pos_embed.W_pos
+
+    @property
+    def W_U(self) -> Float[Tensor, "d_model d_vocab_out"]:  # noqa: N802
+        """Unembedding: the parameter itself."""
+        return self.unembed.W_U
+
+    @property
+    def b_U(self) -> Float[Tensor, " d_vocab_out"]:  # noqa: N802
+        """Bias of the logits: the parameter itself."""
+        return self.unembed.b_U

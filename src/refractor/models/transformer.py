@@ -155,7 +155,7 @@ class HookedTransformer(StackedWeights, HookedRootModule):
             tokens = self.hook_tokens(tokens)
         embedded = self.hook_embed(self.embed(tokens))
         if self.cfg.positional_embedding_type is None:
-            return embedded.clone() if self.hook_embed.hooked else embedded
+            return embedded
         return embedded + self.hook_pos_embed(self.pos_embed(tokens))
 
     def _loss(self, logits: Tensor, tokens: Tensor | None, per_token: bool) -> Tensor:

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -184,7 +185,7 @@ class HookPoint(nn.Module):
             x = self._run_forward_hooks(x)
         if self.bwd_hooks and x.requires_grad:
             x = x.view_as(x)  # a node of its own: its gradient is that of this point and of nothing before it
-            x.register_hook(self._run_backward_hooks)
+            x.register_hook(partial(self._run_backward_hooks, tuple(self.bwd_hooks)))
             if self.ledger.taps is not None:
                 self.ledger.taps.append(x)
         return x
@@ -202,8 +203,9 @@ class HookPoint(nn.Module):
                 self.ledger.note(x)  # it may belong to somebody (an older cache): later hooks here get a copy
         return x
 
-    def _run_backward_hooks(self, gradient: Tensor) -> Tensor:
-        for attached in tuple(self.bwd_hooks):
+    def _run_backward_hooks(self, hooks: Sequence[AttachedHook], gradient: Tensor) -> Tensor:
+        """Run the hooks that were attached during the pass, which may have come off since, on its gradient."""
+        for attached in hooks:
             if isinstance(attached.function, Reader):
                 attached.function.read(gradient, self)
                 continue

@@ -60,8 +60,8 @@ class TransformerBlock(nn.Module):
     def _attention_inputs(self, pre: Stream) -> list[Tensor]:
         """Return what queries, keys and values read, normalised: one tensor for all, or one with a head axis.
 
-        The norm is computed once, of the stream itself, and that is what its hook points show. A point that only
-        shows what heads read shares it; where one may change it, the changed input gets a norm of its own.
+        The norm is taken once, of the stream, and its hook points show that. Where a hook may change what heads read, the
+        change is added: `ln1(pre) + (norm(read) - norm(pre))`. So edits of the norm and of the inputs both count.
         """
         points = (self.hook_q_input, self.hook_k_input, self.hook_v_input)
         common = self.ln1(pre)
@@ -73,5 +73,6 @@ class TransformerBlock(nn.Module):
         for point in points:
             split = point(read) if point.hooked else read
             changed = self.hook_attn_in.edited or point.edited
-            inputs.append(self.ln1.plain(split) if changed else common)
+            change = self.ln1.plain(split) - self.ln1.plain(pre).unsqueeze(2) if changed else None
+            inputs.append(common if change is None else common.unsqueeze(2) + change)
         return inputs

@@ -1,0 +1,510 @@
+"""The transformer against a reference written from the formulas, and the contract that every hook point bites."""
+
+import copy
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from refractor.base.errors import ArgumentError, CheckpointError, ConfigError, ShapeError, UnknownNameError
+from refractor.hooks import HookPoint
+from refractor.models import HookedTransformer, HookedTransformerConfig
+
+SHARED = Path(__file__).parents[2].parent / "shared"
+
+BASE = {"d_model": 12, "n_ctx": 7, "d_head": 5, "n_heads": 3, "d_vocab": 11, "d_vocab_out": 13, "d_mlp": 17, "seed": 3}
+ARCHITECTURES: dict[str, dict[str, object]] = {
+    "plain": {"n_layers": 2, "act_fn": "gelu"},
+    "no norm": {"n_layers": 1, "act_fn": "relu", "normalization_type": None},
+    "folded norm": {"n_layers": 2, "act_fn": "gelu_new", "normalization_type": "LNPre"},
+    "no positions": {"n_layers": 2, "act_fn": "silu", "positional_embedding_type": None},
+    "bidirectional": {"n_layers": 2, "act_fn": "gelu", "attention_dir": "bidirectional"},
+    "attention only": {"n_layers": 2, "attn_only": True, "d_mlp": None},
+    "unscaled": {"n_layers": 1, "act_fn": "relu", "use_attn_scale": False},
+    "square": {"n_layers": 1, "act_fn": "relu", "d_mlp": 12, "d_vocab": 12, "d_vocab_out": 12, "n_heads": 12, "d_head": 12},
+}
+FLAGS = ("use_attn_result", "use_split_qkv_input", "use_attn_in", "use_hook_mlp_in", "use_hook_tokens")
+
+
+def make(kind: str, dtype: torch.dtype = torch.float64, **changes: object) -> HookedTransformer:
+    """Return a network whose every parameter is random, biases and norm weights included."""
+    model = HookedTransformer({**BASE, **ARCHITECTURES[kind], "dtype": dtype, **changes})
+    generator = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64).to(dtype)
+            parameter.copy_(parameter + 0.3 * noise if name.rsplit(".")[-1] == "w" else 0.5 * noise)
+    return model
+
+
+def tokens_for(model: HookedTransformer, batch: int = 3, length: int = 6) -> Tensor:
+    return torch.randint(model.cfg.d_vocab, (batch, length), generator=torch.Generator().manual_seed(9))
+
+
+def reference(model: HookedTransformer, tokens: Tensor) -> dict[str, Tensor]:
+    """Return every activation, written index by index from the formulas."""
+    cfg, seen = model.cfg, {}
+    norm = cfg.normalization_type
+
+    def layer_norm(x: Tensor, name: str) -> Tensor:
+        if norm is None:
+            return x
+        centred = x - x.mean(-1, keepdim=True)
+        seen[name + ".hook_scale"] = ((centred**2).mean(-1, keepdim=True) + cfg.eps) ** 0.5
+        seen[name + ".hook_normalized"] = y = centred / seen[name + ".hook_scale"]
+        part = model.get_submodule(name)
+        return y * part.get_parameter("w") + part.get_parameter("b") if norm == "LN" else y
+
+    act = {
+        "relu": lambda x: x.clamp(min=0),
+        "gelu": lambda x: x * 0.5 * (1 + torch.erf(x / math.sqrt(2))),
+        "gelu_new": lambda x: x * 0.5 * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
+        "silu": lambda x: x / (1 + torch.exp(-x)),
+    }.get(cfg.act_fn or "")
+    seen["hook_embed"] = x = model.embed.W_E[tokens]
+    if cfg.positional_embedding_type:
+        seen["hook_pos_embed"] = model.pos_embed.W_pos[: tokens.shape[1]].expand_as(x)
+        x = x + seen["hook_pos_embed"]
+    for layer, block in enumerate(model.blocks):
+        at = f"blocks.{layer}."
+        seen[at + "hook_resid_pre"] = x
+        y, a = layer_norm(x, at + "ln1"), block.attn
+        for letter, weight, bias in (("q", a.W_Q, a.b_Q), ("k", a.W_K, a.b_K), ("v", a.W_V, a.b_V)):
+            seen[at + f"attn.hook_{letter}"] = torch.einsum("bpm,hmd->bphd", y, weight) + bias
+        scores = torch.einsum("bqhd,bkhd->bhqk", seen[at + "attn.hook_q"], seen[at + "attn.hook_k"]) / cfg.attn_scale
+        if cfg.attention_dir == "causal":
+            query, key = torch.meshgrid(*[torch.arange(tokens.shape[1])] * 2, indexing="ij")
+            scores = torch.where(key > query, -torch.inf, scores)
+        seen[at + "attn.hook_attn_scores"] = scores
+        seen[at + "attn.hook_pattern"] = torch.exp(scores - scores.logsumexp(-1, keepdim=True))
+        seen[at + "attn.hook_z"] = torch.einsum("bhqk,bkhd->bqhd", seen[at + "attn.hook_pattern"], seen[at + "attn.hook_v"])
+        seen[at + "attn.hook_result"] = torch.einsum("bqhd,hdm->bqhm", seen[at + "attn.hook_z"], a.W_O)
+        seen[at + "hook_attn_out"] = seen[at + "attn.hook_result"].sum(2) + a.b_O
+        x = x + seen[at + "hook_attn_out"]
+        if not cfg.attn_only:
+            seen[at + "hook_resid_mid"] = x
+            assert act is not None
+            seen[at + "mlp.hook_pre"] = layer_norm(x, at + "ln2") @ block.mlp.W_in + block.mlp.b_in
+            seen[at + "mlp.hook_post"] = act(seen[at + "mlp.hook_pre"])
+            seen[at + "hook_mlp_out"] = seen[at + "mlp.hook_post"] @ block.mlp.W_out + block.mlp.b_out
+            x = x + seen[at + "hook_mlp_out"]
+        seen[at + "hook_resid_post"] = x
+    seen["logits"] = layer_norm(x, "ln_final") @ model.unembed.W_U + model.unembed.b_U
+    return seen
+
+
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+def test_every_activation_and_the_logits_equal_the_formulas(kind: str) -> None:
+    model = make(kind)
+    tokens = tokens_for(model)
+    truth = reference(model, tokens)
+    logits, cache = model.run_with_cache(tokens)
+    for key in cache:
+        torch.testing.assert_close(cache[key], truth[key].detach(), rtol=1e-10, atol=1e-10, msg=lambda m, key=key: f"{key}: {m}")
+    assert set(cache) == set(truth) - {"logits"} - {key for key in truth if "hook_result" in key}
+    torch.testing.assert_close(logits, truth["logits"], rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(model(tokens), truth["logits"], rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+def test_gradients_equal_those_of_the_formulas(kind: str) -> None:
+    model = make(kind)
+    tokens = tokens_for(model)
+    mine = torch.autograd.grad(model(tokens).square().sum(), list(model.parameters()))
+    truth = torch.autograd.grad(reference(model, tokens)["logits"].square().sum(), list(model.parameters()))
+    for (key, _), a, b in zip(model.named_parameters(), mine, truth, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-8, msg=lambda m, key=key: f"{key}: {m}")
+
+
+def all_flags_on(model: HookedTransformer) -> None:
+    for flag in FLAGS:
+        if flag != "use_hook_mlp_in" or not model.cfg.attn_only:
+            setattr(model.cfg, flag, True)
+
+
+def nudge(tensor: Tensor, hook: HookPoint) -> Tensor:
+    if not tensor.is_floating_point():
+        return (tensor + 1) % 11
+    if "scores" in hook.name or "pattern" in hook.name:
+        return tensor * 0.5 + 0.1
+    return 1.5 * tensor + 0.1 * torch.arange(tensor.shape[-1], dtype=tensor.dtype).add(1).sqrt()
+
+
+def points_that_do_not_bite(model: HookedTransformer, tokens: Tensor) -> list[str]:
+    """Return the points whose edit leaves the logits as they were."""
+    plain = model(tokens)
+    return [
+        point
+        for point in model.hook_dict
+        if torch.allclose(model.run_with_hooks(tokens, fwd_hooks=[(point, nudge)]), plain, rtol=1e-9, atol=1e-9)
+    ]
+
+
+@pytest.mark.parametrize("flags", [False, True])
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+def test_editing_any_point_moves_the_logits(kind: str, flags: bool) -> None:
+    model = make(kind)
+    if flags:
+        all_flags_on(model)
+    assert points_that_do_not_bite(model, tokens_for(model)) == []
+
+
+def test_a_point_that_does_not_bite_is_found() -> None:
+    model = make("plain")
+    model.blocks[1].mlp.hook_post.forward = lambda x: x
+    assert points_that_do_not_bite(model, tokens_for(model)) == ["blocks.1.mlp.hook_post"]
+
+
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+def test_hooked_and_unhooked_runs_agree(kind: str) -> None:
+    model = make(kind, torch.float32)
+    tokens = tokens_for(model)
+    plain = model(tokens)
+    for point in model.hook_dict:
+        torch.testing.assert_close(model.run_with_hooks(tokens, fwd_hooks=[(point, lambda t, hook: None)]), plain)
+    all_flags_on(model)
+    torch.testing.assert_close(model(tokens), plain)
+    torch.testing.assert_close(model.run_with_cache(tokens)[0], plain)
+
+
+@pytest.mark.parametrize("flags", [False, True])
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+def test_every_point_fires_exactly_once_with_the_axes_it_declares(kind: str, flags: bool) -> None:
+    model = make(kind)
+    if flags:
+        all_flags_on(model)
+    tokens = tokens_for(model)
+    cfg = model.cfg
+    sizes = {"batch": 3, "pos": 6, "query_pos": 6, "key_pos": 6, "one": 1, "head": cfg.n_heads}
+    sizes |= {"d_model": cfg.d_model, "d_head": cfg.d_head, "d_mlp": cfg.d_mlp or 0}
+    fired: list[str] = []
+
+    def look(tensor: Tensor, hook: HookPoint) -> None:
+        fired.append(hook.name)
+        assert tuple(tensor.shape) == tuple(sizes[axis] for axis in hook.axes), hook.name
+
+    model.run_with_hooks(tokens, fwd_hooks=[(lambda name: True, look)])
+    expected = [name for name, point in model.hook_dict.items() if point.flag is None or flags]
+    assert sorted(fired) == sorted(expected)
+    gradients: list[str] = []
+    out = model.run_with_hooks(tokens, bwd_hooks=[(lambda name: True, lambda g, hook: gradients.append(hook.name))])
+    out.sum().backward()
+    unreached = {"hook_tokens"}  # integers have no gradient
+    assert sorted(gradients) == sorted(set(expected) - unreached)
+
+
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+@pytest.mark.parametrize("flags", [False, True])
+def test_the_cache_is_foreseen_to_the_byte(kind: str, flags: bool) -> None:
+    model = make(kind, torch.float32)
+    if flags:
+        all_flags_on(model)
+    tokens = tokens_for(model)
+    for options in ({}, {"pos_slice": -1}, {"names_filter": lambda name: "resid" in name}):
+        assert model.run_with_cache(tokens, **options)[1].nbytes == model.cache_bytes(tokens, **options)
+
+
+def test_pos_slice_and_remove_batch_dim_follow_the_declared_axes() -> None:
+    model = make("plain")
+    all_flags_on(model)
+    tokens = tokens_for(model, batch=1)
+    full = model.run_with_cache(tokens)[1]
+    cut = model.run_with_cache(tokens, pos_slice=-2, remove_batch_dim=True)[1]
+    for key in full:
+        axis = next(i for i, word in enumerate(full.axes(key)) if word in ("pos", "query_pos"))
+        torch.testing.assert_close(cut[key], full[key].select(axis, -2)[0])
+
+
+def test_scores_and_pattern_are_formed_only_when_hooked(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = make("plain")
+    calls: list[int] = []
+    fused = torch.nn.functional.scaled_dot_product_attention
+
+    def count(q: Tensor, k: Tensor, v: Tensor, **kwargs: Any) -> Tensor:
+        if not q.is_meta:
+            calls.append(1)
+        return fused(q, k, v, **kwargs)
+
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", count)
+    model.run_with_cache(tokens_for(model), names_filter=lambda name: "scores" not in name and "pattern" not in name)
+    assert len(calls) == 2
+    model.run_with_hooks(tokens_for(model), fwd_hooks=[("blocks.1.attn.hook_pattern", lambda t, hook: None)])
+    assert len(calls) == 3
+
+
+def test_a_pass_repacks_no_weight() -> None:
+    attn = make("plain").blocks[0].attn
+    for weight in (attn.W_Q, attn.W_K, attn.W_V):
+        assert weight.shape == (3, 12, 5)
+        assert weight.transpose(0, 1).flatten(1).data_ptr() == weight.data_ptr()
+
+
+def test_stop_and_start_at_layer() -> None:
+    model = make("plain")
+    tokens = tokens_for(model)
+    logits, cache = model.run_with_cache(tokens)
+    torch.testing.assert_close(model(tokens, stop_at_layer=1), cache["resid_post", 0])
+    torch.testing.assert_close(model(tokens, stop_at_layer=-1), cache["resid_pre", 1])
+    torch.testing.assert_close(model(tokens, stop_at_layer=0), cache["resid_pre", 0])
+    torch.testing.assert_close(model(cache["resid_pre", 1], start_at_layer=1), logits)
+    torch.testing.assert_close(model(cache["resid_post", 1], start_at_layer=2), logits)
+    fired: list[str] = []
+    model.run_with_hooks(cache["resid_pre", 1], start_at_layer=1, fwd_hooks=[(lambda n: True, lambda t, hook: fired.append(hook.name))])
+    assert not any(name.startswith(("blocks.0", "hook_")) for name in fired)
+    with pytest.raises(ArgumentError, match="do not fit a network of 2 layers"):
+        model(tokens, stop_at_layer=3)
+    with pytest.raises(ShapeError, match=r"residual stream \[batch, pos, d_model=12\]"):
+        model(tokens, start_at_layer=1)
+
+
+def test_return_types() -> None:
+    model = make("square")
+    tokens = tokens_for(model)
+    logits = model(tokens)
+    losses = -logits[:, :-1].log_softmax(-1).gather(-1, tokens[:, 1:, None])[..., 0]
+    torch.testing.assert_close(model(tokens, return_type="loss"), losses.mean())
+    torch.testing.assert_close(model(tokens, return_type="loss", loss_per_token=True), losses)
+    both = model(tokens, return_type="both")
+    torch.testing.assert_close(both.logits, logits)
+    torch.testing.assert_close(both.loss, losses.mean())
+    assert model(tokens, return_type=None) is None
+    stream = model(tokens, stop_at_layer=0)
+    torch.testing.assert_close(model(stream, "loss", start_at_layer=0, tokens=tokens), losses.mean())
+    with pytest.raises(ArgumentError, match="pass them as tokens="):
+        model(stream, "loss", start_at_layer=0)
+    with pytest.raises(ArgumentError, match="return_type must be one of"):
+        model(tokens, "logit")
+    with pytest.raises(ArgumentError, match="at least 2 positions"):
+        model(tokens[:, :1], "loss")
+    small = make("square", d_vocab_out=5)
+    with pytest.raises(ArgumentError, match="d_vocab_out=5 is below d_vocab=12"):
+        small(tokens, "loss")
+
+
+def test_incl_bwd_with_the_loss() -> None:
+    model = make("square")
+    tokens = tokens_for(model)
+    cache = model.run_with_cache(tokens, return_type="loss", incl_bwd=True)[1]
+    out, kept = model.run_with_cache(tokens, return_type="loss", detach=False)
+    for key in kept:
+        if kept[key].requires_grad:
+            torch.testing.assert_close(
+                cache[key + "_grad"], torch.autograd.grad(out, kept[key], retain_graph=True)[0], msg=key
+            ) if not key.endswith("resid_post") else None
+
+
+@pytest.mark.parametrize(
+    ("tokens", "error", "text"),
+    [
+        (torch.tensor([[0, 11]]), ArgumentError, r"tokens must lie in 0 … 10 \(d_vocab=11\); 11 came at \[0, 1\]"),
+        (torch.tensor([[0, -1]]), ArgumentError, "-1 came"),
+        (torch.zeros(1, 2), ShapeError, "tensor of integers"),
+        (torch.zeros(1, 1, 1, dtype=torch.long), ShapeError, r"\[batch, pos\] with pos of at least 1; \[1, 1, 1\] came"),
+        (torch.zeros(1, 0, dtype=torch.long), ShapeError, "at least 1"),
+        (torch.zeros(1, 8, dtype=torch.long), ArgumentError, "8 positions, but n_ctx=7"),
+    ],
+)
+def test_bad_tokens_are_named(tokens: Tensor, error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text):
+        make("plain")(tokens)
+
+
+def test_one_row_of_tokens_is_a_batch_of_one_and_an_empty_batch_works() -> None:
+    model = make("plain")
+    tokens = tokens_for(model, batch=1)
+    torch.testing.assert_close(model(tokens[0]), model(tokens))
+    assert model(tokens[:0]).shape == (0, 6, 13)
+    assert model.run_with_cache(tokens[:0])[1]["pattern", 0].shape == (0, 3, 6, 6)
+
+
+@pytest.mark.parametrize("mode", ["gpt2", "xavier_uniform", "xavier_normal"])
+def test_initial_weights_come_from_the_seed_alone(mode: str) -> None:
+    cfg = HookedTransformerConfig(
+        n_layers=2, d_model=64, n_ctx=32, d_head=16, d_vocab=300, act_fn="relu", init_mode=mode, seed=1  # pyright: ignore[reportArgumentType]
+    )
+    state = torch.get_rng_state()
+    first, second, other = HookedTransformer(cfg), HookedTransformer(cfg), HookedTransformer(replace(cfg, seed=2))
+    assert torch.equal(state, torch.get_rng_state())
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+    assert not torch.equal(first.W_E, other.W_E)
+    assert first.b_in.abs().max() == 0
+    expected = cfg.initializer_range if mode == "gpt2" else (2 / (64 + 256)) ** 0.5
+    assert first.W_in.std().item() == pytest.approx(expected, rel=0.03)
+    assert HookedTransformer(replace(cfg, dtype=torch.float64)).W_Q.float().equal(first.W_Q)
+    unseeded = replace(cfg, seed=None)
+    torch.manual_seed(0)
+    a = HookedTransformer(unseeded)
+    torch.manual_seed(0)
+    assert torch.equal(a.W_E, HookedTransformer(unseeded).W_E)
+
+
+def test_stacked_weights_carry_gradients() -> None:
+    model = make("plain")
+    assert model.W_Q.shape == (2, 3, 12, 5)
+    assert model.W_O.shape == (2, 3, 5, 12)
+    assert (model.W_in.shape, model.b_in.shape) == ((2, 12, 17), (2, 17))
+    assert (model.W_out.shape, model.b_out.shape, model.b_O.shape) == ((2, 17, 12), (2, 12), (2, 12))
+    assert (model.b_Q.shape, model.b_K.shape, model.b_V.shape) == ((2, 3, 5),) * 3
+    assert model.W_E is model.embed.W_E
+    assert model.W_U is model.unembed.W_U
+    assert (model.W_pos.shape, model.b_U.shape) == ((7, 12), (13,))
+    (model.W_K[1].sum() + 2 * model.W_V[0].sum()).backward()
+    assert model.blocks[0].attn.W_K.grad.abs().max() == 0
+    assert model.blocks[1].attn.W_K.grad.min() == 1
+    assert model.blocks[0].attn.W_V.grad.min() == 2
+    with pytest.raises(ArgumentError, match="attention-only network has no W_in"):
+        _ = make("attention only").W_in
+
+
+def test_state_dicts_of_older_tools_load_strictly() -> None:
+    model, other = make("plain"), HookedTransformer({**BASE, **ARCHITECTURES["plain"], "seed": 8, "dtype": torch.float64})
+    state = dict(model.state_dict())
+    old = {**state, "blocks.0.attn.mask": torch.ones(7, 7, dtype=torch.bool), "blocks.1.attn.IGNORE": torch.tensor(-1e5)}
+    other.load_state_dict(old)
+    assert torch.equal(other(tokens_for(model)), model(tokens_for(model)))
+    other.load_state_dict({name: tensor.contiguous() for name, tensor in state.items()})
+    test_a_pass_repacks_no_weight()
+    with pytest.raises(CheckpointError, match=r"1 tensors are missing, the first is 'embed.W_E'"):
+        other.load_state_dict({k: v for k, v in state.items() if k != "embed.W_E"})
+    with pytest.raises(CheckpointError, match=r"left over, the first is 'blocks.0.attn.W_QQ' \(near 'blocks.0.attn.W_Q'\)"):
+        other.load_state_dict({**state, "blocks.0.attn.W_QQ": torch.zeros(1)})
+    with pytest.raises(CheckpointError, match=r"'pos_embed.W_pos' must have shape \[7, 12\]; \[8, 12\] of torch.float32 came"):
+        other.load_state_dict({**state, "pos_embed.W_pos": torch.zeros(8, 12)})
+
+
+def test_the_configuration_follows_the_parameters() -> None:
+    model = make("plain", torch.float32)
+    model.to(torch.float64)
+    assert model.cfg.dtype == torch.float64
+    model.to("meta")
+    assert str(model.cfg.device) == "meta"
+    assert copy.deepcopy(make("plain")).cfg is not model.cfg
+
+
+def test_the_network_owns_its_configuration() -> None:
+    cfg = HookedTransformerConfig(**BASE, n_layers=1, act_fn="relu")  # pyright: ignore[reportArgumentType]
+    a, b = HookedTransformer(cfg), HookedTransformer(cfg)
+    a.cfg.use_attn_result = True
+    assert not b.cfg.use_attn_result
+    assert not cfg.use_attn_result
+    assert "blocks.0.attn.hook_result" in a.run_with_cache(torch.tensor([[1, 2]]))[1]
+    assert "blocks.0.attn.hook_result" not in b.run_with_cache(torch.tensor([[1, 2]]))[1]
+
+
+def test_optional_points_are_switched_on_by_their_literal_name() -> None:
+    model = make("plain")
+    tokens = tokens_for(model)
+    truth = reference(model, tokens)
+    cache = model.run_with_cache(tokens, names_filter=["blocks.1.attn.hook_result", "blocks.0.hook_q_input"])[1]
+    torch.testing.assert_close(cache["result", 1], truth["blocks.1.attn.hook_result"].detach())
+    assert cache["q_input", 0].shape == (3, 6, 3, 12)
+    with pytest.raises(UnknownNameError, match="optional points count only when switched on"):
+        model.run_with_cache(tokens, names_filter=lambda name: "result" in name)
+
+
+def test_editing_the_input_of_one_head_leaves_the_others_alone() -> None:
+    model = make("plain")
+    tokens = tokens_for(model)
+    plain = model.run_with_cache(tokens)[1]
+
+    def clear_head_one(tensor: Tensor, hook: HookPoint) -> None:
+        tensor[:, :, 1] = 0
+
+    with model.hooks([("blocks.0.hook_k_input", clear_head_one)]):
+        edited = model.run_with_cache(tokens)[1]
+    k, k_plain = edited["k", 0], plain["k", 0]
+    torch.testing.assert_close(k[:, :, [0, 2]], k_plain[:, :, [0, 2]])
+    assert not torch.allclose(k[:, :, 1], k_plain[:, :, 1])
+    torch.testing.assert_close(edited["q", 0], plain["q", 0])
+    torch.testing.assert_close(edited["resid_pre", 0], plain["resid_pre", 0])
+
+
+def test_edits_of_a_norm_and_of_what_heads_read_both_count() -> None:
+    model = make("plain")
+    tokens = tokens_for(model)
+    plain = model.run_with_cache(tokens)[1]
+    shift = ("blocks.0.hook_q_input", lambda t, hook: t + 0.3 * torch.arange(12))
+    scale = ("blocks.0.ln1.hook_normalized", lambda t, hook: 2 * t)
+    results = []
+    for hooks in ([shift], [scale], [shift, scale]):
+        with model.hooks(hooks):
+            results.append(model.run_with_cache(tokens)[1]["q", 0] - plain["q", 0])
+    torch.testing.assert_close(results[2], results[0] + results[1])
+    assert min(result.abs().max().item() for result in results) > 0.1
+
+
+def test_editing_mlp_in_leaves_the_stream_alone() -> None:
+    model = make("plain")
+    tokens = tokens_for(model)
+    plain = model.run_with_cache(tokens)[1]
+
+    def clear(tensor: Tensor, hook: HookPoint) -> None:
+        tensor.zero_()
+
+    with torch.no_grad(), model.hooks([("blocks.0.hook_mlp_in", clear)]):
+        edited = model.run_with_cache(tokens)[1]
+    torch.testing.assert_close(edited["resid_mid", 0], plain["resid_mid", 0])
+    torch.testing.assert_close(edited["resid_post", 0] - edited["mlp_out", 0], plain["resid_mid", 0])
+
+
+def test_seed_3_names_come_in_the_printed_order() -> None:
+    cfg = HookedTransformerConfig(
+        n_layers=1, d_model=128, n_ctx=3, d_head=32, d_vocab=114, d_vocab_out=113, act_fn="relu", normalization_type=None
+    )
+    cache = HookedTransformer(cfg).run_with_cache(torch.tensor([[1, 2, 113]]))[1]
+    assert [key for key, _ in cache.items()] == [
+        "hook_embed",
+        "hook_pos_embed",
+        "blocks.0.hook_resid_pre",
+        *(f"blocks.0.attn.hook_{part}" for part in ("q", "k", "v", "attn_scores", "pattern", "z")),
+        "blocks.0.hook_attn_out",
+        "blocks.0.hook_resid_mid",
+        "blocks.0.mlp.hook_pre",
+        "blocks.0.mlp.hook_post",
+        "blocks.0.hook_mlp_out",
+        "blocks.0.hook_resid_post",
+    ]
+
+
+@pytest.mark.skipif(not (SHARED / "data").exists(), reason="the folder of published networks is not there")
+def test_a_published_network_has_its_published_loss() -> None:
+    state = torch.load(SHARED / "data/group_runs/C113_T_seed1/model.pt", weights_only=True, map_location="cpu")
+    cfg = HookedTransformerConfig(
+        n_layers=1, d_model=128, n_ctx=3, d_head=32, d_vocab=114, d_vocab_out=113, act_fn="relu", normalization_type=None
+    )
+    model = HookedTransformer(cfg)
+    model.load_state_dict({name: tensor for name, tensor in state.items() if name not in ("x_embed", "y_embed")})
+    pairs = torch.cartesian_prod(torch.arange(113), torch.arange(113), torch.tensor([113]))
+    with torch.no_grad():
+        logits = model(pairs)[:, -1].double()
+    loss = torch.nn.functional.cross_entropy(logits, (pairs[:, 0] + pairs[:, 1]) % 113)
+    assert loss.item() == pytest.approx(1.5851601308126488e-07, rel=1e-5)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    n_layers=st.integers(1, 3),
+    n_heads=st.integers(1, 3),
+    d_head=st.integers(1, 4),
+    d_model=st.integers(1, 9),
+    length=st.integers(1, 5),
+    batch=st.integers(0, 3),
+    kind=st.sampled_from(["plain", "no norm", "folded norm", "attention only", "no positions", "bidirectional"]),
+)
+def test_any_size_runs_and_equals_the_formulas(
+    n_layers: int, n_heads: int, d_head: int, d_model: int, length: int, batch: int, kind: str
+) -> None:
+    model = make(kind, n_layers=n_layers, n_heads=n_heads, d_head=d_head, d_model=d_model)
+    tokens = tokens_for(model, batch, length)
+    torch.testing.assert_close(model(tokens), reference(model, tokens)["logits"], rtol=1e-8, atol=1e-8)
+
+
+def test_config_errors_reach_the_constructor() -> None:
+    with pytest.raises(ConfigError, match="'n_layer' is no field of HookedTransformerConfig. Nearest: n_layers"):
+        HookedTransformer({"n_layer": 1})

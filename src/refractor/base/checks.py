@@ -3,6 +3,7 @@
 import math
 from collections.abc import Collection, Sequence
 
+import torch
 from torch import Tensor
 
 from refractor.base.axes import describe
@@ -91,7 +92,7 @@ def check_tokens(name: str, tokens: Tensor, d_vocab: int) -> None:
         ArgumentError: some token is out of range; the message gives the first one and where it stands.
 
     """
-    if tokens.is_floating_point() or tokens.is_complex() or tokens.dtype.is_signed is False:
+    if tokens.is_floating_point() or tokens.is_complex() or tokens.dtype == torch.bool:
         raise ShapeError(f"{name} must be a tensor of integers (torch.long); dtype {tokens.dtype} came.")
     if tokens.numel() == 0 or tokens.is_meta:  # nothing to look at
         return

@@ -60,7 +60,7 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
     by_ratio = difflib.get_close_matches(name, names, n=count, cutoff=0.6)
     wanted = name.lower().rsplit(".", 1)[-1]
     tails = [known_name.lower().rsplit(".", 1)[-1] for known_name in names]
-    close_tails = set(difflib.get_close_matches(wanted, tails, n=count, cutoff=0.7))
+    close_tails = set(difflib.get_close_matches(wanted, tails, n=count, cutoff=0.8))
     by_tail = [known_name for known_name, tail in zip(names, tails, strict=True) if tail in close_tails]
     contains = [known_name for known_name in names if wanted and wanted in known_name.lower()]
     return list(dict.fromkeys([*by_ratio, *by_tail, *contains]))[:count]

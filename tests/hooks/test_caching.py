@@ -216,6 +216,7 @@ def test_a_forecast_does_not_fire_users_hooks(net: Stream, x: Tensor) -> None:
     fired: list[str] = []
     net.add_hook(lambda n: True, lambda t, hook: fired.append(hook.name))
     net.cache_bytes(x)
+    net.cache_bytes(x, names_filter=name(0, "out"))
     assert fired == []
     assert len(net.hook_dict[name(0, "out")].fwd_hooks) == 1
 

@@ -287,16 +287,18 @@ def test_return_types() -> None:
         small(tokens, "loss")
 
 
-def test_incl_bwd_with_the_loss() -> None:
+def test_a_gradient_at_a_point_is_that_of_what_is_added_there() -> None:
     model = make("square")
+    all_flags_on(model)
     tokens = tokens_for(model)
     cache = model.run_with_cache(tokens, return_type="loss", incl_bwd=True)[1]
-    out, kept = model.run_with_cache(tokens, return_type="loss", detach=False)
-    for key in kept:
-        if kept[key].requires_grad:
-            torch.testing.assert_close(
-                cache[key + "_grad"], torch.autograd.grad(out, kept[key], retain_graph=True)[0], msg=key
-            ) if not key.endswith("resid_post") else None
+    points = [point for point in model.hook_dict if point != "hook_tokens"]
+    for point in points:
+        added = torch.zeros_like(cache[point], requires_grad=True)
+        loss = model.run_with_hooks(tokens, return_type="loss", fwd_hooks=[(point, lambda t, hook, added=added: t + added)])
+        truth = torch.autograd.grad(loss, added)[0]
+        torch.testing.assert_close(cache[point + "_grad"], truth, msg=lambda m, point=point: f"{point}: {m}")
+    assert all(parameter.grad is None for parameter in model.parameters())
 
 
 @pytest.mark.parametrize(
@@ -439,18 +441,27 @@ def test_edits_of_a_norm_and_of_what_heads_read_both_count() -> None:
     assert min(result.abs().max().item() for result in results) > 0.1
 
 
-def test_editing_mlp_in_leaves_the_stream_alone() -> None:
+@pytest.mark.parametrize("point", ["hook_mlp_in", "hook_q_input", "hook_k_input", "hook_v_input", "hook_attn_in"])
+def test_editing_what_a_part_reads_leaves_the_stream_alone(point: str) -> None:
     model = make("plain")
     tokens = tokens_for(model)
-    plain = model.run_with_cache(tokens)[1]
 
     def clear(tensor: Tensor, hook: HookPoint) -> None:
         tensor.zero_()
 
-    with torch.no_grad(), model.hooks([("blocks.0.hook_mlp_in", clear)]):
-        edited = model.run_with_cache(tokens)[1]
-    torch.testing.assert_close(edited["resid_mid", 0], plain["resid_mid", 0])
-    torch.testing.assert_close(edited["resid_post", 0] - edited["mlp_out", 0], plain["resid_mid", 0])
+    with torch.no_grad():
+        in_place = model.run_with_hooks(tokens, fwd_hooks=[(f"blocks.0.{point}", clear)])
+        pure = model.run_with_hooks(tokens, fwd_hooks=[(f"blocks.0.{point}", lambda t, hook: 0 * t)])
+    torch.testing.assert_close(in_place, pure)
+
+
+def test_cached_positions_do_not_follow_the_weights() -> None:
+    model = make("plain")
+    cache = model.run_with_cache(tokens_for(model))[1]
+    kept = cache["pos_embed"].clone()
+    with torch.no_grad():
+        model.pos_embed.W_pos.zero_()
+    assert torch.equal(cache["pos_embed"], kept)
 
 
 def test_seed_3_names_come_in_the_printed_order() -> None:

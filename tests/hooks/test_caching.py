@@ -1,5 +1,7 @@
 """Caching: what is kept, that it never changes, what it costs, and what is refused."""
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given
@@ -28,7 +30,7 @@ class Stream(HookedRootModule):
 
     def forward(self, x: Tensor, stop_at_layer: int | None = None) -> Tensor:
         for layer in range(self.n_layers if stop_at_layer is None else stop_at_layer):
-            block = self.blocks[layer]
+            block: Any = self.blocks[layer]
             x = block["hook_resid_pre"](x)
             x = block["hook_resid_post"](x + block["hook_out"](self.parts[layer](x)))
         return x.sum() if stop_at_layer is None else x
@@ -205,7 +207,9 @@ def test_what_cannot_fit_is_refused_before_the_pass(net: Stream, monkeypatch: py
     ran: list[int] = []
     net.register_forward_pre_hook(lambda module, args: ran.append(1) if not args[0].is_meta else None)
     monkeypatch.setattr(budget, "available_bytes", lambda device="cpu": 1000)
-    with pytest.raises(BudgetError, match=r"run_with_cache would hold 1.1 kB, but 900 B may be used on cpu.*names_filter"):
+    with pytest.raises(
+        BudgetError, match=r"run_with_cache would hold 1.1 kB, but 900 B may be used on cpu.*names_filter"
+    ):
         net.run_with_cache(torch.zeros(2, 5, 4))
     assert ran == []
     net.run_with_cache(torch.zeros(2, 5, 4), names_filter=name(0, "out"))
@@ -234,7 +238,9 @@ def test_shorthand_is_parsed() -> None:
     names = ["hook_embed", "hook_pos_embed"]
     for layer in range(12):
         names += [f"blocks.{layer}.{tail}" for tail in ("hook_resid_pre", "attn.hook_q", "attn.hook_pattern")]
-        names += [f"blocks.{layer}.{tail}" for tail in ("ln1.hook_scale", "ln2.hook_scale", "mlp.hook_post", "hook_q_input")]
+        names += [
+            f"blocks.{layer}.{tail}" for tail in ("ln1.hook_scale", "ln2.hook_scale", "mlp.hook_post", "hook_q_input")
+        ]
     names.append("ln_final.hook_scale")
     cache = ActivationCache({key: torch.tensor(float(place)) for place, key in enumerate(names)})
 
@@ -289,7 +295,9 @@ def test_repr_shows_names_axes_shapes_and_bytes(net: Stream, x: Tensor) -> None:
 
 
 @given(
-    edits=st.lists(st.tuples(st.integers(0, 2), st.sampled_from(["resid_pre", "out", "resid_post"]), st.booleans()), max_size=6),
+    edits=st.lists(
+        st.tuples(st.integers(0, 2), st.sampled_from(["resid_pre", "out", "resid_post"]), st.booleans()), max_size=6
+    ),
     grad=st.booleans(),
 )
 def test_a_cached_run_returns_what_an_uncached_run_returns(edits: list[tuple[int, str, bool]], grad: bool) -> None:

@@ -1,6 +1,7 @@
 """Hook points: what hooks may do, when they come off, and that names mean what they say."""
 
 import copy
+from typing import Any, cast
 
 import pytest
 import torch
@@ -30,7 +31,8 @@ class Chain(HookedRootModule):
 
     def forward(self, x: Tensor) -> Tensor:
         x = 2 * self.hook_a(self.lin(x))
-        x = self.blocks[0]["hook_c"](self.blocks[0]["hook_b"](x))
+        block: Any = self.blocks[0]
+        x = block["hook_c"](block["hook_b"](x))
         if self.use_extra or self.hook_extra.hooked:
             x = self.hook_extra(x)
         return x.sum()
@@ -91,7 +93,9 @@ def clear_first_row(tensor: Tensor, hook: HookPoint) -> None:
     ],
 )
 def test_any_other_return_raises_and_says_what_is_needed(net: Chain, x: Tensor, bad: object, came: str) -> None:
-    with pytest.raises(HookError, match=f"(?s){B}.*must return None or a tensor of shape \\[batch=2, d_model=3\\].*{came}"):
+    with pytest.raises(
+        HookError, match=f"(?s){B}.*must return None or a tensor of shape \\[batch=2, d_model=3\\].*{came}"
+    ):
         net.run_with_hooks(x, fwd_hooks=[(B, bad)])  # pyright: ignore[reportArgumentType]
     assert count_hooks(net) == 0
 
@@ -99,7 +103,9 @@ def test_any_other_return_raises_and_says_what_is_needed(net: Chain, x: Tensor, 
 def test_a_name_that_matches_nothing_raises_before_anything_is_attached(net: Chain, x: Tensor) -> None:
     seen: list[str] = []
     with pytest.raises(UnknownNameError, match=r"no hook point is called 'blocks.0.hook_d'. Nearest: 'blocks.0.hook_"):
-        net.run_with_hooks(x, fwd_hooks=[(B, lambda t, hook: seen.append("b")), ("blocks.0.hook_d", lambda t, hook: None)])
+        net.run_with_hooks(
+            x, fwd_hooks=[(B, lambda t, hook: seen.append("b")), ("blocks.0.hook_d", lambda t, hook: None)]
+        )
     assert seen == []
     assert count_hooks(net) == 0
     with pytest.raises(UnknownNameError, match="predicate"):
@@ -199,12 +205,14 @@ def test_every_hook_fires_exactly_once_forward_and_backward(net: Chain, x: Tenso
 def test_backward_hooks_see_and_replace_gradients(net: Chain, x: Tensor) -> None:
     x = x.requires_grad_()
     seen: dict[str, Tensor] = {}
-    net.run_with_hooks(x, bwd_hooks=[(B, lambda g, hook: 3 * g), ("hook_a", lambda g, hook: seen.update(a=g.clone()))]).backward()
+    net.run_with_hooks(
+        x, bwd_hooks=[(B, lambda g, hook: 3 * g), ("hook_a", lambda g, hook: seen.update(a=g.clone()))]
+    ).backward()
     torch.testing.assert_close(seen["a"], torch.full((2, 3), 6.0))
     assert x.grad is not None
     torch.testing.assert_close(x.grad, 6 * net.lin.weight.sum(0).expand(2, 3))
     with pytest.raises(HookError, match="must return None or a tensor"):
-        net.run_with_hooks(x, bwd_hooks=[(B, lambda g, hook: (g,))]).backward()
+        net.run_with_hooks(x, bwd_hooks=[(B, lambda g, hook: cast(Any, (g,)))]).backward()
     with torch.no_grad(), pytest.raises(HookError, match="gradients are disabled"):
         net.run_with_hooks(x, bwd_hooks=[(B, lambda g, hook: None)])
 

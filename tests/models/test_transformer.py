@@ -27,7 +27,15 @@ ARCHITECTURES: dict[str, dict[str, object]] = {
     "bidirectional": {"n_layers": 2, "act_fn": "gelu", "attention_dir": "bidirectional"},
     "attention only": {"n_layers": 2, "attn_only": True, "d_mlp": None},
     "unscaled": {"n_layers": 1, "act_fn": "relu", "use_attn_scale": False},
-    "square": {"n_layers": 1, "act_fn": "relu", "d_mlp": 12, "d_vocab": 12, "d_vocab_out": 12, "n_heads": 12, "d_head": 12},
+    "square": {
+        "n_layers": 1,
+        "act_fn": "relu",
+        "d_mlp": 12,
+        "d_vocab": 12,
+        "d_vocab_out": 12,
+        "n_heads": 12,
+        "d_head": 12,
+    },
 }
 FLAGS = ("use_attn_result", "use_split_qkv_input", "use_attn_in", "use_hook_mlp_in", "use_hook_tokens")
 
@@ -83,7 +91,9 @@ def reference(model: HookedTransformer, tokens: Tensor) -> dict[str, Tensor]:
             scores = torch.where(key > query, -torch.inf, scores)
         seen[at + "attn.hook_attn_scores"] = scores
         seen[at + "attn.hook_pattern"] = torch.exp(scores - scores.logsumexp(-1, keepdim=True))
-        seen[at + "attn.hook_z"] = torch.einsum("bhqk,bkhd->bqhd", seen[at + "attn.hook_pattern"], seen[at + "attn.hook_v"])
+        seen[at + "attn.hook_z"] = torch.einsum(
+            "bhqk,bkhd->bqhd", seen[at + "attn.hook_pattern"], seen[at + "attn.hook_v"]
+        )
         seen[at + "attn.hook_result"] = torch.einsum("bqhd,hdm->bqhm", seen[at + "attn.hook_z"], a.W_O)
         seen[at + "hook_attn_out"] = seen[at + "attn.hook_result"].sum(2) + a.b_O
         x = x + seen[at + "hook_attn_out"]
@@ -106,7 +116,9 @@ def test_every_activation_and_the_logits_equal_the_formulas(kind: str) -> None:
     truth = reference(model, tokens)
     logits, cache = model.run_with_cache(tokens)
     for key in cache:
-        torch.testing.assert_close(cache[key], truth[key].detach(), rtol=1e-10, atol=1e-10, msg=lambda m, key=key: f"{key}: {m}")
+        torch.testing.assert_close(
+            cache[key], truth[key].detach(), rtol=1e-10, atol=1e-10, msg=lambda m, key=key: f"{key}: {m}"
+        )
     assert set(cache) == set(truth) - {"logits"} - {key for key in truth if "hook_result" in key}
     torch.testing.assert_close(logits, truth["logits"], rtol=1e-10, atol=1e-10)
     torch.testing.assert_close(model(tokens), truth["logits"], rtol=1e-10, atol=1e-10)
@@ -206,7 +218,8 @@ def test_the_cache_is_foreseen_to_the_byte(kind: str, flags: bool) -> None:
     if flags:
         all_flags_on(model)
     tokens = tokens_for(model)
-    for options in ({}, {"pos_slice": -1}, {"names_filter": lambda name: "resid" in name}):
+    every: list[dict[str, Any]] = [{}, {"pos_slice": -1}, {"names_filter": lambda name: "resid" in name}]
+    for options in every:
         assert model.run_with_cache(tokens, **options)[1].nbytes == model.cache_bytes(tokens, **options)
 
 
@@ -255,7 +268,9 @@ def test_stop_and_start_at_layer() -> None:
     torch.testing.assert_close(model(cache["resid_pre", 1], start_at_layer=1), logits)
     torch.testing.assert_close(model(cache["resid_post", 1], start_at_layer=2), logits)
     fired: list[str] = []
-    model.run_with_hooks(cache["resid_pre", 1], start_at_layer=1, fwd_hooks=[(lambda n: True, lambda t, hook: fired.append(hook.name))])
+    model.run_with_hooks(
+        cache["resid_pre", 1], start_at_layer=1, fwd_hooks=[(lambda n: True, lambda t, hook: fired.append(hook.name))]
+    )
     assert not any(name.startswith(("blocks.0", "hook_")) for name in fired)
     with pytest.raises(ArgumentError, match="do not fit a network of 2 layers"):
         model(tokens, stop_at_layer=3)
@@ -279,7 +294,7 @@ def test_return_types() -> None:
     with pytest.raises(ArgumentError, match="pass them as tokens="):
         model(stream, "loss", start_at_layer=0)
     with pytest.raises(ArgumentError, match="return_type must be one of"):
-        model(tokens, "logit")
+        model(tokens, "logit")  # pyright: ignore[reportCallIssue, reportArgumentType]
     with pytest.raises(ArgumentError, match="at least 2 positions"):
         model(tokens[:, :1], "loss")
     small = make("square", d_vocab_out=5)
@@ -295,7 +310,9 @@ def test_a_gradient_at_a_point_is_that_of_what_is_added_there() -> None:
     points = [point for point in model.hook_dict if point != "hook_tokens"]
     for point in points:
         added = torch.zeros_like(cache[point], requires_grad=True)
-        loss = model.run_with_hooks(tokens, return_type="loss", fwd_hooks=[(point, lambda t, hook, added=added: t + added)])
+        loss = model.run_with_hooks(
+            tokens, return_type="loss", fwd_hooks=[(point, lambda t, hook, added=added: t + added)]
+        )
         truth = torch.autograd.grad(loss, added)[0]
         torch.testing.assert_close(cache[point + "_grad"], truth, msg=lambda m, point=point: f"{point}: {m}")
     assert all(parameter.grad is None for parameter in model.parameters())
@@ -307,7 +324,11 @@ def test_a_gradient_at_a_point_is_that_of_what_is_added_there() -> None:
         (torch.tensor([[0, 11]]), ArgumentError, r"tokens must lie in 0 … 10 \(d_vocab=11\); 11 came at \[0, 1\]"),
         (torch.tensor([[0, -1]]), ArgumentError, "-1 came"),
         (torch.zeros(1, 2), ShapeError, "tensor of integers"),
-        (torch.zeros(1, 1, 1, dtype=torch.long), ShapeError, r"\[batch, pos\] with pos of at least 1; \[1, 1, 1\] came"),
+        (
+            torch.zeros(1, 1, 1, dtype=torch.long),
+            ShapeError,
+            r"\[batch, pos\] with pos of at least 1; \[1, 1, 1\] came",
+        ),
         (torch.zeros(1, 0, dtype=torch.long), ShapeError, "at least 1"),
         (torch.zeros(1, 8, dtype=torch.long), ArgumentError, "8 positions, but n_ctx=7"),
     ],
@@ -326,9 +347,16 @@ def test_one_row_of_tokens_is_a_batch_of_one_and_an_empty_batch_works() -> None:
 
 
 @pytest.mark.parametrize("mode", ["gpt2", "xavier_uniform", "xavier_normal"])
-def test_initial_weights_come_from_the_seed_alone(mode: str) -> None:
+def test_initial_weights_come_from_the_seed_alone(mode: Any) -> None:
     cfg = HookedTransformerConfig(
-        n_layers=2, d_model=64, n_ctx=32, d_head=16, d_vocab=300, act_fn="relu", init_mode=mode, seed=1  # pyright: ignore[reportArgumentType]
+        n_layers=2,
+        d_model=64,
+        n_ctx=32,
+        d_head=16,
+        d_vocab=300,
+        act_fn="relu",
+        init_mode=mode,
+        seed=1,
     )
     state = torch.get_rng_state()
     first, second, other = HookedTransformer(cfg), HookedTransformer(cfg), HookedTransformer(replace(cfg, seed=2))
@@ -346,6 +374,11 @@ def test_initial_weights_come_from_the_seed_alone(mode: str) -> None:
     assert torch.equal(a.W_E, HookedTransformer(unseeded).W_E)
 
 
+def gradient(parameter: Tensor) -> Tensor:
+    assert parameter.grad is not None
+    return parameter.grad
+
+
 def test_stacked_weights_carry_gradients() -> None:
     model = make("plain")
     assert model.W_Q.shape == (2, 3, 12, 5)
@@ -357,26 +390,37 @@ def test_stacked_weights_carry_gradients() -> None:
     assert model.W_U is model.unembed.W_U
     assert (model.W_pos.shape, model.b_U.shape) == ((7, 12), (13,))
     (model.W_K[1].sum() + 2 * model.W_V[0].sum()).backward()
-    assert model.blocks[0].attn.W_K.grad.abs().max() == 0
-    assert model.blocks[1].attn.W_K.grad.min() == 1
-    assert model.blocks[0].attn.W_V.grad.min() == 2
+    assert gradient(model.blocks[0].attn.W_K).abs().max() == 0
+    assert gradient(model.blocks[1].attn.W_K).min() == 1
+    assert gradient(model.blocks[0].attn.W_V).min() == 2
     with pytest.raises(ArgumentError, match="attention-only network has no W_in"):
         _ = make("attention only").W_in
 
 
 def test_state_dicts_of_older_tools_load_strictly() -> None:
-    model, other = make("plain"), HookedTransformer({**BASE, **ARCHITECTURES["plain"], "seed": 8, "dtype": torch.float64})
+    model, other = (
+        make("plain"),
+        HookedTransformer({**BASE, **ARCHITECTURES["plain"], "seed": 8, "dtype": torch.float64}),
+    )
     state = dict(model.state_dict())
-    old = {**state, "blocks.0.attn.mask": torch.ones(7, 7, dtype=torch.bool), "blocks.1.attn.IGNORE": torch.tensor(-1e5)}
+    old = {
+        **state,
+        "blocks.0.attn.mask": torch.ones(7, 7, dtype=torch.bool),
+        "blocks.1.attn.IGNORE": torch.tensor(-1e5),
+    }
     other.load_state_dict(old)
     assert torch.equal(other(tokens_for(model)), model(tokens_for(model)))
     other.load_state_dict({name: tensor.contiguous() for name, tensor in state.items()})
     test_a_pass_repacks_no_weight()
     with pytest.raises(CheckpointError, match=r"1 tensors are missing, the first is 'embed.W_E'"):
         other.load_state_dict({k: v for k, v in state.items() if k != "embed.W_E"})
-    with pytest.raises(CheckpointError, match=r"left over, the first is 'blocks.0.attn.W_QQ' \(near 'blocks.0.attn.W_Q'\)"):
+    with pytest.raises(
+        CheckpointError, match=r"left over, the first is 'blocks.0.attn.W_QQ' \(near 'blocks.0.attn.W_Q'\)"
+    ):
         other.load_state_dict({**state, "blocks.0.attn.W_QQ": torch.zeros(1)})
-    with pytest.raises(CheckpointError, match=r"'pos_embed.W_pos' must have shape \[7, 12\]; \[8, 12\] of torch.float32 came"):
+    with pytest.raises(
+        CheckpointError, match=r"'pos_embed.W_pos' must have shape \[7, 12\]; \[8, 12\] of torch.float32 came"
+    ):
         other.load_state_dict({**state, "pos_embed.W_pos": torch.zeros(8, 12)})
 
 
@@ -466,7 +510,14 @@ def test_cached_positions_do_not_follow_the_weights() -> None:
 
 def test_seed_3_names_come_in_the_printed_order() -> None:
     cfg = HookedTransformerConfig(
-        n_layers=1, d_model=128, n_ctx=3, d_head=32, d_vocab=114, d_vocab_out=113, act_fn="relu", normalization_type=None
+        n_layers=1,
+        d_model=128,
+        n_ctx=3,
+        d_head=32,
+        d_vocab=114,
+        d_vocab_out=113,
+        act_fn="relu",
+        normalization_type=None,
     )
     cache = HookedTransformer(cfg).run_with_cache(torch.tensor([[1, 2, 113]]))[1]
     assert [key for key, _ in cache.items()] == [
@@ -487,7 +538,14 @@ def test_seed_3_names_come_in_the_printed_order() -> None:
 def test_a_published_network_has_its_published_loss() -> None:
     state = torch.load(SHARED / "data/group_runs/C113_T_seed1/model.pt", weights_only=True, map_location="cpu")
     cfg = HookedTransformerConfig(
-        n_layers=1, d_model=128, n_ctx=3, d_head=32, d_vocab=114, d_vocab_out=113, act_fn="relu", normalization_type=None
+        n_layers=1,
+        d_model=128,
+        n_ctx=3,
+        d_head=32,
+        d_vocab=114,
+        d_vocab_out=113,
+        act_fn="relu",
+        normalization_type=None,
     )
     model = HookedTransformer(cfg)
     model.load_state_dict({name: tensor for name, tensor in state.items() if name not in ("x_embed", "y_embed")})

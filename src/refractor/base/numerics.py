@@ -32,9 +32,7 @@ def compute_dtype(dtype: torch.dtype) -> torch.dtype:
     return torch.float32 if dtype in (torch.float16, torch.bfloat16) else dtype
 
 
-def cross_entropy(
-    logits: Float[Tensor, "batch d_vocab_out"], labels: Int[Tensor, " batch"]
-) -> Float[Tensor, " batch"]:
+def cross_entropy(logits: Float[Tensor, "batch d_vocab_out"], labels: Int[Tensor, " batch"]) -> Float[Tensor, " batch"]:
     """Cross-entropy of each row in nats, computed in float64 whatever the dtype of the logits.
 
     `loss[i] = logsumexp_c logits[i, c] - logits[i, labels[i]]`, differentiable in the logits.

@@ -233,4 +233,3 @@ class HookPoint(nn.Module):
 def _overlaps_itself(x: Tensor) -> bool:
     """Whether several entries share memory (an expanded tensor), so that an edit of one would change others."""
     return any(stride == 0 and size > 1 for stride, size in zip(x.stride(), x.shape, strict=True))
-

@@ -38,7 +38,9 @@ def cut_positions(
         index = _as_index(positions)
         kept = tensor[(slice(None),) * axis + (index,)]
     except (IndexError, TypeError) as error:
-        raise ArgumentError(f"pos_slice={positions!r} does not fit {name!r}, {describe(axes, tensor.shape)}.") from error
+        raise ArgumentError(
+            f"pos_slice={positions!r} does not fit {name!r}, {describe(axes, tensor.shape)}."
+        ) from error
     left = axes[:axis] + axes[axis + 1 :] if isinstance(index, int) else axes
     return kept.clone(), left
 

@@ -1,5 +1,8 @@
 """One block: attention, then the MLP, each adding to the residual stream."""
 
+from collections.abc import Iterator
+from typing import cast
+
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -28,21 +31,22 @@ class TransformerBlock(nn.Module):
         super().__init__()
         self.cfg = cfg
         self.ln1 = make_norm(cfg)
-        if cfg.d_mlp is not None and cfg.act_fn is not None:
+        if not cfg.attn_only:
             self.ln2 = make_norm(cfg)
         self.attn = Attention(cfg)
-        self.mlp = None if cfg.d_mlp is None or cfg.act_fn is None else MLP(cfg, cfg.act_fn, cfg.d_mlp)
+        if not cfg.attn_only:
+            self.mlp = MLP(cfg)
         self.hook_attn_in = HookPoint(SPLIT, shared=True, flag="use_attn_in")
         self.hook_q_input = HookPoint(SPLIT, shared=True, flag="use_split_qkv_input")
         self.hook_k_input = HookPoint(SPLIT, shared=True, flag="use_split_qkv_input")
         self.hook_v_input = HookPoint(SPLIT, shared=True, flag="use_split_qkv_input")
-        if self.mlp is not None:
+        if not cfg.attn_only:
             self.hook_mlp_in = HookPoint(STREAM, shared=True, flag="use_hook_mlp_in")
         self.hook_attn_out = HookPoint(STREAM)
-        if self.mlp is not None:
+        if not cfg.attn_only:
             self.hook_mlp_out = HookPoint(STREAM)
         self.hook_resid_pre = HookPoint(STREAM)
-        if self.mlp is not None:
+        if not cfg.attn_only:
             self.hook_resid_mid = HookPoint(STREAM)
         self.hook_resid_post = HookPoint(STREAM)
 
@@ -50,7 +54,7 @@ class TransformerBlock(nn.Module):
         """Return the residual stream after this block."""
         pre = self.hook_resid_pre(residual)
         attn_out = self.hook_attn_out(self.attn(*self._attention_inputs(pre)))
-        if self.mlp is None:
+        if self.cfg.attn_only:
             return self.hook_resid_post(pre + attn_out)
         mid = self.hook_resid_mid(pre + attn_out)
         mlp_in = self.hook_mlp_in(mid) if self.hook_mlp_in.hooked else mid
@@ -76,3 +80,15 @@ class TransformerBlock(nn.Module):
             change = self.ln1.plain(split) - self.ln1.plain(pre).unsqueeze(2) if changed else None
             inputs.append(common if change is None else common.unsqueeze(2) + change)
         return inputs
+
+
+class Blocks(nn.ModuleList):
+    """The blocks in order: `model.blocks[layer]`."""
+
+    def __getitem__(self, idx: int) -> TransformerBlock:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Return one block; negative numbers count from the end."""
+        return cast("TransformerBlock", super().__getitem__(idx))
+
+    def __iter__(self) -> Iterator[TransformerBlock]:
+        """Iterate from the first block to the last."""
+        return cast("Iterator[TransformerBlock]", super().__iter__())

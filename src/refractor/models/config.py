@@ -205,7 +205,9 @@ class HookedTransformerConfig:
         for key in values:
             if key not in known:
                 near = ", ".join(nearest(key, known))
-                raise ConfigError(f"{key!r} is no field of HookedTransformerConfig." + (f" Nearest: {near}." if near else ""))
+                raise ConfigError(
+                    f"{key!r} is no field of HookedTransformerConfig." + (f" Nearest: {near}." if near else "")
+                )
         missing = [name for name in ("n_layers", "d_model", "n_ctx", "d_head", "d_vocab") if name not in values]
         if missing:
             raise ConfigError(f"HookedTransformerConfig needs {', '.join(missing)}.")

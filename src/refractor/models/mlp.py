@@ -3,6 +3,7 @@
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from refractor.base.errors import ConfigError
 from refractor.hooks.point import HookPoint
 from refractor.models.activations import ACTIVATIONS
 from refractor.models.config import HookedTransformerConfig
@@ -16,9 +17,12 @@ class MLP(nn.Module):
     activation, [batch, pos, d_mlp].
     """
 
-    def __init__(self, cfg: HookedTransformerConfig, act_fn: str, d_mlp: int) -> None:
+    def __init__(self, cfg: HookedTransformerConfig) -> None:
         super().__init__()
-        self.act_fn = ACTIVATIONS[act_fn]
+        if cfg.act_fn is None or cfg.d_mlp is None:
+            raise ConfigError("an MLP needs act_fn and d_mlp; this configuration is that of an attention-only network.")
+        d_mlp = cfg.d_mlp
+        self.act_fn = ACTIVATIONS[cfg.act_fn]
         self.W_in = new_parameter(cfg, cfg.d_model, d_mlp)
         self.b_in = new_parameter(cfg, d_mlp)
         self.W_out = new_parameter(cfg, d_mlp, cfg.d_model)

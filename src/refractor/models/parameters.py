@@ -46,9 +46,7 @@ def draw_weights(module: nn.Module, cfg: HookedTransformerConfig) -> None:
                 parameter.fill_(1.0 if leaf == "w" else 0.0)
 
 
-def _normal(
-    weight: Tensor, leaf: str, cfg: HookedTransformerConfig, generator: torch.Generator | None
-) -> Tensor:
+def _normal(weight: Tensor, leaf: str, cfg: HookedTransformerConfig, generator: torch.Generator | None) -> Tensor:
     return torch.randn(weight.shape, generator=generator) * cfg.initializer_range
 
 

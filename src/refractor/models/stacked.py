@@ -4,11 +4,12 @@ from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from refractor.base.errors import ArgumentError
 
 if TYPE_CHECKING:
+    from refractor.models.block import Blocks
     from refractor.models.embed import Embed, PosEmbed, Unembed
 
 
@@ -21,7 +22,7 @@ class StackedWeights:
     d_vocab_out]; `b_U` [d_vocab_out]. The last four are the parameters themselves.
     """
 
-    blocks: nn.ModuleList
+    blocks: "Blocks"
     embed: "Embed"
     pos_embed: "PosEmbed"
     unembed: "Unembed"

@@ -29,7 +29,9 @@ def check_state(module: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Ten
             parts.append(f"{len(missing)} tensors are missing, the first is {missing[0]!r}")
         if extra:
             near = nearest(extra[0], wanted, 1)
-            parts.append(f"{len(extra)} are left over, the first is {extra[0]!r}" + (f" (near {near[0]!r})" if near else ""))
+            parts.append(
+                f"{len(extra)} are left over, the first is {extra[0]!r}" + (f" (near {near[0]!r})" if near else "")
+            )
         raise CheckpointError(f"the weights do not fit the configuration: {'; '.join(parts)}.")
     for name, tensor in wanted.items():
         if given[name].shape != tensor.shape or given[name].is_complex():

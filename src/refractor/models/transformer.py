@@ -5,13 +5,13 @@ from dataclasses import replace
 from typing import Any, Literal, overload
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from refractor.base.checks import check_member, check_tokens
 from refractor.base.errors import ArgumentError, ShapeError
 from refractor.hooks.point import HookPoint
 from refractor.hooks.root import HookedRootModule
-from refractor.models.block import STREAM, TransformerBlock
+from refractor.models.block import STREAM, Blocks, TransformerBlock
 from refractor.models.config import SWITCHES, HookedTransformerConfig
 from refractor.models.embed import Embed, PosEmbed, Unembed, check_residual
 from refractor.models.loss import Output, lm_cross_entropy_loss
@@ -47,7 +47,7 @@ class HookedTransformer(StackedWeights, HookedRootModule):
             self.pos_embed = PosEmbed(self.cfg)
             self.hook_pos_embed = HookPoint(STREAM)
         self.hook_tokens = HookPoint(("batch", "pos"), shared=True, flag="use_hook_tokens")
-        self.blocks = nn.ModuleList(TransformerBlock(self.cfg) for _ in range(self.cfg.n_layers))
+        self.blocks = Blocks(TransformerBlock(self.cfg) for _ in range(self.cfg.n_layers))
         self.ln_final = make_norm(self.cfg)
         self.unembed = Unembed(self.cfg)
         self.setup()

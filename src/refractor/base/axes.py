@@ -42,6 +42,9 @@ GLOSSARY: Mapping[str, str] = MappingProxyType(
         "freq": "frequency k of cos(2 pi k x / p), from 1 to p // 2",
         "component": "row of a Fourier basis (constant, cosines, sines)",
         "neuron": "one unit of a hidden layer",
+        "sum": "right answer s = (a + b) mod p (or a - b), from 0 to p - 1",
+        "distance": "output minus right answer, (c - s) mod p",
+        "token": "one input token",
     }
 )
 

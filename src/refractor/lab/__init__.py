@@ -1,1 +1,129 @@
-"""."""
+"""Learned algorithms, studied. First wing: how a network adds modulo p.
+
+`analyse(logits, p=113)` takes anybody's logits, `analyse_network(model, task, split)` a transformer, `analyse_snapshots(...)` a
+run. Each returns labelled arrays, a table of measures and a verdict. The parts are plain functions on arrays.
+"""
+
+from refractor.lab.analyse import Split, Task, analyse, analyse_network
+from refractor.lab.analysis import Analysis
+from refractor.lab.analytic import QuadraticNetwork, cosine_logits, quadratic_network
+from refractor.lab.controls import Control, random_frequency_sets
+from refractor.lab.directions import DirectionFit, direction_fits
+from refractor.lab.fourier import (
+    FourierBasis,
+    fourier_basis,
+    from_fourier,
+    from_fourier_2d,
+    norms_by_frequency,
+    to_fourier,
+    to_fourier_2d,
+)
+from refractor.lab.frequencies import (
+    KeyFrequencies,
+    RuleResult,
+    key_frequencies_of_embedding,
+    key_frequencies_of_logits,
+    key_frequencies_of_map,
+    key_frequencies_of_neurons,
+)
+from refractor.lab.labelled import Labelled
+from refractor.lab.logit_fit import LogitFit, cosine_fit_scores, fit_logits
+from refractor.lab.mixer import FrequencyMixer, frequency_mixer
+from refractor.lab.network import NetworkView, view_network
+from refractor.lab.network_measures import NetworkMeasures
+from refractor.lab.neurons import NeuronCluster, NeuronFrequencies, neuron_frequencies
+from refractor.lab.operations import discrete_log_cube, operation_of, sum_index
+from refractor.lab.pairs import PairSets, pair_sets
+from refractor.lab.phases import Phase, phases
+from refractor.lab.progress import Progress, RunAnalysis, analyse_snapshots, measure_progress
+from refractor.lab.projection import project
+from refractor.lab.scores import Score, Scores, chance_loss
+from refractor.lab.spectra import (
+    Residual,
+    SingularSpectrum,
+    Spectrum,
+    fourier_spectrum,
+    frequency_circle,
+    gini,
+    singular_spectrum,
+    spectrum_residual,
+    sum_of_squared_weights,
+)
+from refractor.lab.sums import SumLogits, sum_logits
+from refractor.lab.table import Measure, MeasureTable
+from refractor.lab.trig_losses import TrigLoss, trig_excluded_loss, trig_restricted_loss
+from refractor.lab.verdict import Condition, Verdict, finding
+
+__all__ = [
+    "Analysis",
+    "Condition",
+    "Control",
+    "DirectionFit",
+    "FourierBasis",
+    "FrequencyMixer",
+    "KeyFrequencies",
+    "Labelled",
+    "LogitFit",
+    "Measure",
+    "MeasureTable",
+    "NetworkMeasures",
+    "NetworkView",
+    "NeuronCluster",
+    "NeuronFrequencies",
+    "PairSets",
+    "Phase",
+    "Progress",
+    "QuadraticNetwork",
+    "Residual",
+    "RuleResult",
+    "RunAnalysis",
+    "Score",
+    "Scores",
+    "SingularSpectrum",
+    "Spectrum",
+    "Split",
+    "SumLogits",
+    "Task",
+    "TrigLoss",
+    "Verdict",
+    "analyse",
+    "analyse_network",
+    "analyse_snapshots",
+    "chance_loss",
+    "cosine_fit_scores",
+    "cosine_logits",
+    "direction_fits",
+    "discrete_log_cube",
+    "finding",
+    "fit_logits",
+    "fourier_basis",
+    "fourier_spectrum",
+    "frequency_circle",
+    "frequency_mixer",
+    "from_fourier",
+    "from_fourier_2d",
+    "gini",
+    "key_frequencies_of_embedding",
+    "key_frequencies_of_logits",
+    "key_frequencies_of_map",
+    "key_frequencies_of_neurons",
+    "measure_progress",
+    "neuron_frequencies",
+    "norms_by_frequency",
+    "operation_of",
+    "pair_sets",
+    "phases",
+    "project",
+    "quadratic_network",
+    "random_frequency_sets",
+    "singular_spectrum",
+    "spectrum_residual",
+    "sum_index",
+    "sum_logits",
+    "sum_of_squared_weights",
+    "to_fourier",
+    "to_fourier_2d",
+    "trig_excluded_loss",
+    "trig_restricted_loss",
+    "view_network",
+]

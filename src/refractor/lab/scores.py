@@ -1,0 +1,143 @@
+"""Loss and accuracy of logits that were grouped by sum, over all, train and test pairs."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from refractor.base.errors import unknown_name
+from refractor.lab.pairs import SETS, PairSets
+from refractor.lab.sums import SumLogits
+
+SAFE_RANGE = 600.0  # exp(-600) is a normal double with room for 1e40 more: see `excluded_rows`
+
+
+@dataclass(frozen=True)
+class Score:
+    """How well logits answer a set of pairs.
+
+    Args:
+        loss: mean cross-entropy in nats, computed in float64.
+        accuracy: share of pairs whose right answer has the highest logit. Where m answers share the highest logit, the
+            pair counts 1/m if the right one is among them: constant logits score 1/p, as guessing does.
+        pairs: how many pairs.
+
+    """
+
+    loss: float
+    accuracy: float
+    pairs: int
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Loss and accuracy over all pairs and, where a split is known, over those trained on and those held out."""
+
+    all: Score
+    train: Score | None = None
+    test: Score | None = None
+
+    @property
+    def unseen(self) -> Score:
+        """The score on held-out pairs where there are some, else on all."""
+        return self.all if self.test is None else self.test
+
+    def on(self, name: str) -> Score | None:
+        """Return the score on "all", "train" or "test"; None where that set is not known or empty.
+
+        Raises:
+            UnknownNameError: there is no such set.
+
+        """
+        return self.by_set()[name] if name in SETS else _unknown(name)
+
+    def by_set(self) -> Mapping[str, Score | None]:
+        """Return the scores by the name of the set."""
+        return {"all": self.all, "train": self.train, "test": self.test}
+
+
+def _unknown(name: str) -> None:
+    raise unknown_name("set of pairs", name, SETS)
+
+
+def chance_loss(p: int) -> float:
+    """Return `ln p`, the loss of answering every question with equal odds. A loss above it is confidently wrong."""
+    return math.log(p)
+
+
+def class_scores(logits: Float[Tensor, "sets p p"], sums: SumLogits, pairs: PairSets) -> list[Scores]:
+    """Score logits that depend on the sum alone, `logits[set, s, c]`: p rows, weighted by how many pairs have that sum.
+
+    Returns:
+        One `Scores` for each entry of the first axis.
+
+    """
+    right = logits.diagonal(dim1=1, dim2=2)
+    loss = logits.logsumexp(-1) - right
+    best = logits.amax(-1)
+    credit = (right == best) / (logits == best[..., None]).sum(-1)
+    return _collect(loss[..., None], credit[..., None], sums, pairs)
+
+
+def excluded_scores(taken: Float[Tensor, "sets p p"], sums: SumLogits, pairs: PairSets) -> list[Scores]:
+    """Score `L[s, a, c] - taken[set, s, c]`: the full logits less a part that depends on the sum alone.
+
+    Returns:
+        One `Scores` for each entry of the first axis.
+
+    """
+    loss = _excluded_loss(taken, sums)
+    credit = torch.stack([_excluded_credit(part, sums) for part in taken])
+    return _collect(loss, credit, sums, pairs)
+
+
+def network_scores(sums: SumLogits, pairs: PairSets) -> Scores:
+    """Score the logits as they are."""
+    return excluded_scores(torch.zeros(1, sums.p, sums.p, dtype=torch.float64), sums, pairs)[0]
+
+
+def _excluded_loss(taken: Float[Tensor, "sets p p"], sums: SumLogits) -> Float[Tensor, "sets p p"]:
+    """Return `logsumexp_c(L - T) - (L - T)[s]` for every set, class and pair.
+
+    `Σ_c exp(L - T) = Σ_c exp(L[s, a, c]) exp(-T[set, s, c])` is a matrix product for each class, so the exponentials of
+    the p³ logits are taken once, not once for each set. Both factors are scaled to a maximum of 1. The sum is then
+    at least `exp(-range of T)`, and what underflows is smaller than exp(-745): with a range below 600 that is less
+    than 1e-60 of the sum. Wider ranges are computed directly.
+    """
+    values, right = sums.values, sums.values.diagonal(dim1=0, dim2=2).T
+    right = right[None] - taken.diagonal(dim1=1, dim2=2)[..., None]
+    if float((taken.amax(-1) - taken.amin(-1)).max()) >= SAFE_RANGE:
+        return torch.stack([(values - part[:, None]).logsumexp(-1) for part in taken]) - right
+    top, low = values.amax(-1), taken.amin(-1)
+    weights = (low[..., None] - taken).exp()
+    total = torch.einsum("sac,jsc->jsa", (values - top[..., None]).exp(), weights)
+    return total.log() + top - low[..., None] - right
+
+
+def _excluded_credit(part: Float[Tensor, "p p"], sums: SumLogits) -> Float[Tensor, "p p"]:
+    rest = sums.values - part[:, None]
+    best, right = rest.amax(-1), rest.diagonal(dim1=0, dim2=2).T
+    hit = right >= best
+    credit = torch.zeros_like(best)
+    credit[hit] = 1 / (rest[hit] == best[hit][:, None]).sum(-1).double()
+    return credit
+
+
+def _collect(
+    loss: Float[Tensor, "sets p a"], credit: Float[Tensor, "sets p a"], sums: SumLogits, pairs: PairSets
+) -> list[Scores]:
+    """Average over the pairs of every set; the last axis has length 1 where all pairs of a class are alike."""
+    means: dict[str, tuple[list[float], list[float], int]] = {}
+    for name, members in pairs.members.items():
+        weights = members[sums.pairs].double()
+        count = int(weights.sum())
+        weights = weights.sum(1, keepdim=True) if loss.shape[-1] == 1 else weights
+        averages = [(part * weights).sum((1, 2)).div(count).tolist() for part in (loss, credit)]
+        means[name] = (averages[0], averages[1], count)
+    return [
+        Scores(**{name: Score(losses[j], hits[j], count) for name, (losses, hits, count) in means.items()})
+        for j in range(loss.shape[0])
+    ]

@@ -1,0 +1,221 @@
+"""The verdict: does the network add by a few frequencies? Claim, statistic, control, and what stays undecided.
+
+Four conditions must hold, each on pairs that were not trained on (on all pairs where no split is known):
+
+1. answers: accuracy of at least 0.99, the mark at which runs are called generalising (Chughtai et al. 2023). A network that
+   stores its training pairs fails here, whatever its spectrum looks like.
+2. enough: keeping only the frequencies K and the mean leaves a loss of at most ln p / 100: of the ln p nats that
+   separate guessing from certainty, 99% are kept.
+3. needed: removing K leaves a loss of at least ln p / 2: half or more of them are lost.
+4. special: random sets of as many frequencies do not do as well. With r of n random sets at least as good, the chance
+   that a random set is this good is (r + 1) / (n + 1), which must be at most 0.05, for 2 and for 3. So at least 19
+   other sets must exist: no verdict can be reached for very small p, nor when every frequency is key. A table of right
+   answers, 10 where c = a + b and 0 elsewhere, is the sum of all cosines in equal parts: it fails here.
+
+Otherwise the claim reads `no algorithm found`.
+"""
+
+from dataclasses import dataclass
+
+from refractor.lab.controls import Control
+from refractor.lab.operations import SYMBOLS
+from refractor.lab.scores import Score, Scores
+from refractor.lab.trig_losses import TrigLoss
+
+NOT_FOUND = "no algorithm found"
+LEAST_ACCURACY = 0.99
+ENOUGH = 0.01  # of ln p
+NEEDED = 0.5  # of ln p
+SIGNIFICANCE = 0.05
+
+UNDISTINGUISHED = (
+    "How the frequencies are multiplied is not decided: attention products (clock), absolute values of sums (pizza) "
+    "and other circuits give the same logits. Nor is it decided that every neuron takes part, or that single neurons "
+    "have one meaning."
+)
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One condition of the verdict.
+
+    Args:
+        name: "answers", "enough", "needed" or "special".
+        passed: whether it holds.
+        value: the number that was compared.
+        bound: with what, e.g. "at least 0.99".
+        sentence: number, bound and control in words.
+
+    """
+
+    name: str
+    passed: bool
+    value: float | None
+    bound: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was found, on what ground, against which control, and what stays undecided.
+
+    Args:
+        found: whether all conditions hold.
+        claim: the claim; exactly "no algorithm found" where one fails.
+        conditions: the four conditions.
+        statistic: the numbers behind the claim, in one sentence.
+        control: the same for random frequency sets, in one sentence.
+        undistinguished: what the measures cannot tell apart.
+        notes: what a reader should know besides, e.g. that an excluded loss is above ln p.
+
+    """
+
+    found: bool
+    claim: str
+    conditions: tuple[Condition, ...]
+    statistic: str
+    control: str
+    undistinguished: str
+    notes: tuple[str, ...]
+
+    @property
+    def failed(self) -> tuple[Condition, ...]:
+        """The conditions that do not hold."""
+        return tuple(condition for condition in self.conditions if not condition.passed)
+
+
+def reach_verdict(operation: str, p: int, scores: Scores, restricted: TrigLoss, excluded: TrigLoss) -> Verdict:
+    """Judge a network by its restricted and excluded loss.
+
+    Args:
+        operation: "addition" or "subtraction".
+        p: the modulus.
+        scores: of the network itself.
+        restricted: with the frequencies under test.
+        excluded: with the same frequencies.
+
+    Returns:
+        The verdict.
+
+    """
+    where = "test" if scores.test is not None else "all"
+    kept, rest, ln_p = restricted.scores.unseen, excluded.scores.unseen, restricted.chance_loss
+    conditions = (
+        _answers(scores.unseen, where),
+        _enough(kept, where, ln_p),
+        _needed(rest, where, ln_p),
+        _special(restricted, excluded, where),
+    )
+    found = all(condition.passed for condition in conditions)
+    shown = name_set(restricted.frequencies)
+    claim = f"computes a {SYMBOLS[operation]} b mod {p} with the frequencies {shown}" if found else NOT_FOUND
+    statistic = (
+        f"On {where} pairs: accuracy {scores.unseen.accuracy:.4g}, loss {scores.unseen.loss:.3g}; with only {shown} and the "
+        f"mean, accuracy {kept.accuracy:.4g}, loss {kept.loss:.3g}; without them, accuracy {rest.accuracy:.4g}, loss "
+        f"{rest.loss:.3g} (guessing: {1 / p:.3g}, {ln_p:.3g})."
+    )
+    return Verdict(
+        found, claim, conditions, statistic, _control(restricted, excluded, where), UNDISTINGUISHED, _notes(excluded)
+    )
+
+
+def finding(restricted: TrigLoss, excluded: TrigLoss, p: int) -> str:
+    """Return the finding and its control as one line, over all pairs."""
+    kept, rest, control = restricted.scores.all, excluded.scores.all, restricted.control
+    random = "none exist"
+    if control.sets:
+        random = f"accuracy {control.median_accuracy():.3f}, loss {control.median_loss():.3g}"
+    return (
+        f"Keeping only frequencies {name_set(restricted.frequencies)} and the mean: accuracy {kept.accuracy:.3f}, loss "
+        f"{kept.loss:.3g} (random sets: {random}). Removing them: accuracy {rest.accuracy:.3f}, chance {1 / p:.3f}."
+    )
+
+
+def name_set(frequencies: tuple[int, ...]) -> str:
+    """Write a set of frequencies in braces."""
+    return "{" + ", ".join(str(k) for k in frequencies) + "}"
+
+
+def p_value(value: float, control: list[float], *, low_is_good: bool) -> float:
+    """Return `(r + 1) / (n + 1)`, r of the n control values being at least as good as `value`.
+
+    >>> p_value(1.0, [2.0, 3.0, 0.5], low_is_good=True)
+    0.5
+    """
+    as_good = sum(other <= value if low_is_good else other >= value for other in control)
+    return (as_good + 1) / (len(control) + 1)
+
+
+def _answers(score: Score, where: str) -> Condition:
+    return Condition(
+        "answers",
+        score.accuracy >= LEAST_ACCURACY,
+        score.accuracy,
+        f"at least {LEAST_ACCURACY}",
+        f"accuracy on {where} pairs is {score.accuracy:.4g}; at least {LEAST_ACCURACY} is needed",
+    )
+
+
+def _enough(score: Score, where: str, ln_p: float) -> Condition:
+    bound = ENOUGH * ln_p
+    return Condition(
+        "enough",
+        score.loss <= bound,
+        score.loss,
+        f"at most {bound:.3g}",
+        f"restricted loss on {where} pairs is {score.loss:.3g}; at most {bound:.3g} (1% of ln p) is needed",
+    )
+
+
+def _needed(score: Score, where: str, ln_p: float) -> Condition:
+    bound = NEEDED * ln_p
+    return Condition(
+        "needed",
+        score.loss >= bound,
+        score.loss,
+        f"at least {bound:.3g}",
+        f"excluded loss on {where} pairs is {score.loss:.3g}; at least {bound:.3g} (half of ln p) is needed",
+    )
+
+
+def _special(restricted: TrigLoss, excluded: TrigLoss, where: str) -> Condition:
+    bound = f"at most {SIGNIFICANCE}"
+    count = len(restricted.control.sets)
+    chance = max(
+        p_value(restricted.scores.unseen.loss, restricted.control.losses(where).tolist(), low_is_good=True),
+        p_value(excluded.scores.unseen.loss, excluded.control.losses(where).tolist(), low_is_good=False),
+    )
+    passed = chance <= SIGNIFICANCE
+    sentence = f"a random set of as many frequencies does as well with probability {chance:.3g}; {bound} is needed"
+    if not passed and count < round(1 / SIGNIFICANCE) - 1:
+        sentence = f"only {count} other sets of {len(restricted.frequencies)} frequencies exist; no control is possible below 19"
+    return Condition("special", passed, chance, bound, sentence)
+
+
+def _control(restricted: TrigLoss, excluded: TrigLoss, where: str) -> str:
+    if not restricted.control.sets:
+        return "There is no other set of as many frequencies to compare with."
+    return (
+        f"{len(restricted.control.sets)} random sets of {len(restricted.frequencies)} frequencies, on {where} pairs: only they "
+        f"and the mean, {_range(restricted.control, where)}; without them, {_range(excluded.control, where)}."
+    )
+
+
+def _range(control: Control, where: str) -> str:
+    losses, accuracies = control.losses(where), control.accuracies(where)
+    return (
+        f"loss {float(losses.min()):.3g} to {float(losses.max()):.3g}, accuracy {float(accuracies.min()):.3g} to "
+        f"{float(accuracies.max()):.3g}"
+    )
+
+
+def _notes(excluded: TrigLoss) -> tuple[str, ...]:
+    notes = []
+    if excluded.confidently_wrong:
+        score = excluded.scores.train or excluded.scores.all
+        where = "train" if excluded.scores.train else "all"
+        notes.append(
+            f"Without these frequencies the network is confidently wrong: the excluded loss on {where} pairs, {score.loss:.3g}, "
+            f"is above ln p = {excluded.chance_loss:.3g}, which equal odds would give."
+        )
+    return tuple(notes)

@@ -1,0 +1,47 @@
+"""Progress of a run, for people: a bar with losses and the time that is left."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+Progress = Callable[[int, float, float], None]
+"""Called after every step with the step, the last training loss and the last held-out loss (NaN when nothing is held out)."""
+
+
+def silent(step: int, train_loss: float, test_loss: float) -> None:
+    """Show nothing."""
+
+
+@contextmanager
+def bar(steps: int, may_stop_early: bool = False) -> Iterator[Progress]:
+    """Show a bar on standard error.
+
+    The time left is the steps left over the speed of the last half minute; for a run that may stop early it is the
+    most that it can take, and says so.
+
+    Yields:
+        What to pass to `train` as `progress`.
+
+    """
+    from rich.console import Console  # here: only a run that is watched needs it
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("train {task.fields[train]:.2e}  test {task.fields[test]:.2e}"),
+        TextColumn("at most" if may_stop_early else "left"),
+        TimeRemainingColumn(),
+    )
+    with Bars(*columns, console=Console(stderr=True), speed_estimate_period=30) as bars:
+        task = bars.add_task("", total=steps, train=float("nan"), test=float("nan"))
+        last = -1
+
+        def show(step: int, train_loss: float, test_loss: float) -> None:
+            nonlocal last
+            if last < 0 and step > 0:  # a run that goes on: what was done before says nothing about the speed
+                bars.reset(task, total=steps, completed=step)
+            last = step
+            bars.update(task, completed=step, train=train_loss, test=test_loss)
+
+        yield show

@@ -1,0 +1,244 @@
+"""The trainer: full-batch, and exactly resumable.
+
+An update depends on the weights, the moments and the step alone, so a run that was killed and is started again with the
+same command on the same machine with as many threads goes on bit for bit as if nothing had happened.
+"""
+
+import platform
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+from torch import Tensor
+
+from refractor.base.errors import ConfigError, StoreError
+from refractor.base.numerics import cross_entropy
+from refractor.base.store import RunFolder
+from refractor.models.config import HookedTransformerConfig
+from refractor.models.transformer import HookedTransformer
+from refractor.tasks.modular import ModularArithmetic
+from refractor.tasks.splits import split_rows
+from refractor.training.config import TrainingConfig, is_due
+from refractor.training.interrupt import deferred_interrupt
+from refractor.training.last_position import last_logits
+from refractor.training.progress import Progress, silent
+from refractor.training.run import Run, open_run
+
+CURVES = ("step", "train_loss", "test_loss", "train_accuracy", "test_accuracy", "sum_of_squares")
+SAVE_SECONDS = 10.0  # between two writes of the state; what a kill costs at most, besides the write itself
+
+
+def train(
+    task: ModularArithmetic,
+    model_config: HookedTransformerConfig,
+    config: TrainingConfig,
+    folder: Path | str,
+    progress: Progress = silent,
+    save_seconds: float = SAVE_SECONDS,
+) -> Run:
+    """Train a network, or go on with a run that was begun in `folder`.
+
+    Args:
+        task: the questions.
+        model_config: the network; its vocabulary must fit the task.
+        config: the training.
+        folder: where the run is kept; it is made if need be.
+        progress: told of every step; `training.progress.bar()` shows a bar.
+        save_seconds: time between two writes of the state. It does not change the run.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        ConfigError: the network does not fit the task, or the folder holds a run with other settings (they are named).
+        StoreError: the folder's files are damaged or cannot be written, or another process trains in it.
+        KeyboardInterrupt: Ctrl-C, after the state was written; the same call goes on.
+
+    """
+    check_fit(task, model_config)
+    store = RunFolder(Path(folder))
+    store.path.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(store.path / ".lock")
+    try:
+        with lock.acquire(timeout=0):
+            begin_or_check(store, task, model_config, config)
+            store.clean()
+            _Trainer(task, model_config, config, store, save_seconds).run(progress)
+    except Timeout as error:
+        raise StoreError(f"another process is training in {store.path}.") from error
+    return open_run(store.path)
+
+
+def check_fit(task: ModularArithmetic, model_config: HookedTransformerConfig) -> None:
+    """Raise unless the network's vocabulary and context are those of the task.
+
+    Raises:
+        ConfigError: they are not; both are named.
+
+    """
+    for name in ("d_vocab", "d_vocab_out"):
+        have, need = model_config.to_dict()[name], {"d_vocab": task.d_vocab, "d_vocab_out": task.d_vocab_out}[name]
+        if have != need:
+            raise ConfigError(f"{task.name} with p={task.p} needs {name}={need}; the network has {have}.")
+    if model_config.n_ctx < task.n_ctx:
+        raise ConfigError(f"{task.name} needs n_ctx of at least {task.n_ctx}; the network has {model_config.n_ctx}.")
+
+
+def begin_or_check(
+    store: RunFolder, task: ModularArithmetic, model_config: HookedTransformerConfig, config: TrainingConfig
+) -> None:
+    """Describe a new run, or check that the one that is there has the same settings.
+
+    Raises:
+        ConfigError: it has others; the message names each, what it is there and what came.
+
+    """
+    wanted = {
+        "task": {"name": task.name, "p": task.p},
+        "model": model_config.to_dict(),
+        "training": config.to_dict(),
+    }
+    if not store.exists:
+        store.begin({**wanted, "provenance": _provenance()})
+        return
+    there = store.description()
+    for part, settings in wanted.items():
+        for key, value in settings.items():
+            old = there.get(part, {}).get(key)
+            if old != value:
+                raise ConfigError(
+                    f"{store.path} holds a run with {part}.{key} = {old!r}, but {value!r} came. "
+                    "Use the same settings to go on with it, or another folder."
+                )
+
+
+def _provenance() -> dict[str, Any]:
+    return {
+        "began": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+    }
+
+
+@dataclass
+class _Trainer:
+    """One process's part of a run: the network, the optimiser, and the curves so far."""
+
+    task: ModularArithmetic
+    model_config: HookedTransformerConfig
+    config: TrainingConfig
+    store: RunFolder
+    save_seconds: float
+    rows: list[list[float]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.model = HookedTransformer(self.model_config)
+        tokens, labels = self.task.tokens(), self.task.labels()
+        split = split_rows(self.task.n_rows, self.config.fraction, self.config.split_seed)
+        if self.config.shuffle_labels is not None:
+            generator = torch.Generator().manual_seed(self.config.shuffle_labels)
+            labels[split.train] = labels[split.train][torch.randperm(len(split.train), generator=generator)]
+        device = self.model_config.device
+        self.train_rows = (tokens[split.train].to(device), labels[split.train].to(device))
+        self.test_rows = (tokens[split.test].to(device), labels[split.test].to(device))
+        self.trained = {
+            name: parameter
+            for name, parameter in self.model.named_parameters()
+            if self.config.train_biases or not name.rsplit(".", 1)[-1].startswith("b_")
+        }
+        for name, parameter in self.model.named_parameters():
+            parameter.requires_grad_(name in self.trained)
+        c = self.config
+        self.optimizer = torch.optim.AdamW(
+            self.trained.values(), lr=c.lr, betas=c.betas, eps=c.eps, weight_decay=c.weight_decay, fused=True
+        )
+
+    def run(self, progress: Progress) -> None:
+        """Do the updates that are left."""
+        step = self._load()
+        if step is None:
+            return
+        saved = time.monotonic()
+        with deferred_interrupt() as interrupt:
+            while True:
+                logits = last_logits(self.model, self.train_rows[0])
+                losses = cross_entropy(logits, self.train_rows[1])
+                self._look(step, logits.detach(), losses.detach(), progress)
+                if self._is_over(step):
+                    break
+                self._update(losses.mean(), step)
+                step += 1
+                if interrupt.requested or time.monotonic() - saved >= self.save_seconds:
+                    self._save(step)
+                    saved = time.monotonic()
+                    interrupt.raise_if_requested()
+        self.store.write_snapshot(step, self.model.state_dict())
+        self._save(step, over=True)
+
+    def _update(self, loss: Tensor, step: int) -> None:
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.param_groups[0]["lr"] = self.config.learning_rate(step)
+        self.optimizer.step()
+
+    def _is_over(self, step: int) -> bool:
+        target = self.config.stop_below
+        reached = target is not None and self.rows[-1][0] == step and self.rows[-1][2] < target
+        return reached or step >= self.config.steps
+
+    def _look(self, step: int, logits: Tensor, losses: Tensor, progress: Progress) -> None:
+        """Take down losses and keep weights where they are due."""
+        if is_due(step, self.config.evaluate_every) or step == self.config.steps:
+            test_loss, test_accuracy = self._test()
+            squares = sum(parameter.detach().double().square().sum().item() for parameter in self.model.parameters())
+            accuracy = (logits.argmax(-1) == self.train_rows[1]).double().mean().item()
+            self.rows.append([step, losses.mean().item(), test_loss, accuracy, test_accuracy, squares])
+        if is_due(step, self.config.snapshot_every):
+            self.store.write_snapshot(step, self.model.state_dict())
+        progress(step, self.rows[-1][1], self.rows[-1][2])
+
+    @torch.no_grad()
+    def _test(self) -> tuple[float, float]:
+        tokens, labels = self.test_rows
+        if len(tokens) == 0:
+            return float("nan"), float("nan")
+        logits = last_logits(self.model, tokens)
+        return cross_entropy(logits, labels).mean().item(), (logits.argmax(-1) == labels).double().mean().item()
+
+    def _save(self, step: int, over: bool = False) -> None:
+        tensors = {f"weight/{name}": tensor for name, tensor in self.model.state_dict().items()}
+        for name, parameter in self.trained.items():
+            for key, tensor in self.optimizer.state[parameter].items():
+                tensors[f"moment/{name}/{key}"] = tensor
+        table = torch.tensor(self.rows, dtype=torch.float64).reshape(-1, len(CURVES))
+        tensors |= {f"curve/{name}": table[:, place] for place, name in enumerate(CURVES)}
+        self.store.write_state(step, {**tensors, "over": torch.tensor(over)})
+
+    def _load(self) -> int | None:
+        """Return the step to go on from (0 for a new run), or None when the run is over."""
+        state = self.store.read_state()
+        if state is None:
+            return 0
+        tensors, step = state
+        if bool(tensors["over"]):
+            return None
+        self.model.load_state_dict(_under("weight/", tensors))
+        for name, parameter in self.trained.items():
+            moments = _under(f"moment/{name}/", tensors)
+            # Laid out like the parameter, as the optimiser lays them out itself: the same arithmetic, bit for bit.
+            self.optimizer.state[parameter] = {
+                key: torch.empty_like(parameter).copy_(tensor) if tensor.ndim else tensor
+                for key, tensor in moments.items()
+            }
+        self.rows = torch.stack([tensors[f"curve/{name}"] for name in CURVES], dim=1).tolist()
+        return step
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

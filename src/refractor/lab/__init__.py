@@ -4,7 +4,7 @@
 run. Each returns labelled arrays, a table of measures and a verdict. The parts are plain functions on arrays.
 """
 
-from refractor.lab.analyse import Split, Task, analyse, analyse_network
+from refractor.lab.analyse import analyse, analyse_network
 from refractor.lab.analysis import Analysis
 from refractor.lab.analytic import QuadraticNetwork, cosine_logits, quadratic_network
 from refractor.lab.controls import Control, random_frequency_sets
@@ -32,11 +32,21 @@ from refractor.lab.mixer import FrequencyMixer, frequency_mixer
 from refractor.lab.network import NetworkView, view_network
 from refractor.lab.network_measures import NetworkMeasures
 from refractor.lab.neurons import NeuronCluster, NeuronFrequencies, neuron_frequencies
-from refractor.lab.operations import discrete_log_cube, operation_of, sum_index
+from refractor.lab.one_layer_mlp import OneLayerMLP
+from refractor.lab.operations import discrete_log_cube, discrete_log_rows, operation_of, sum_index
 from refractor.lab.pairs import PairSets, pair_sets
 from refractor.lab.phases import Phase, phases
-from refractor.lab.progress import Progress, RunAnalysis, analyse_snapshots, measure_progress
+from refractor.lab.progress import (
+    Progress,
+    RunAnalysis,
+    analyse_snapshots,
+    label_curves,
+    measure_progress,
+    phases_of,
+    progress_values,
+)
 from refractor.lab.projection import project
+from refractor.lab.published import PublishedRun, read_published_run
 from refractor.lab.scores import Score, Scores, chance_loss
 from refractor.lab.spectra import (
     Residual,
@@ -70,9 +80,11 @@ __all__ = [
     "NetworkView",
     "NeuronCluster",
     "NeuronFrequencies",
+    "OneLayerMLP",
     "PairSets",
     "Phase",
     "Progress",
+    "PublishedRun",
     "QuadraticNetwork",
     "Residual",
     "RuleResult",
@@ -81,9 +93,7 @@ __all__ = [
     "Scores",
     "SingularSpectrum",
     "Spectrum",
-    "Split",
     "SumLogits",
-    "Task",
     "TrigLoss",
     "Verdict",
     "analyse",
@@ -94,6 +104,7 @@ __all__ = [
     "cosine_logits",
     "direction_fits",
     "discrete_log_cube",
+    "discrete_log_rows",
     "finding",
     "fit_logits",
     "fourier_basis",
@@ -107,15 +118,19 @@ __all__ = [
     "key_frequencies_of_logits",
     "key_frequencies_of_map",
     "key_frequencies_of_neurons",
+    "label_curves",
     "measure_progress",
     "neuron_frequencies",
     "norms_by_frequency",
     "operation_of",
     "pair_sets",
     "phases",
+    "phases_of",
+    "progress_values",
     "project",
     "quadratic_network",
     "random_frequency_sets",
+    "read_published_run",
     "singular_spectrum",
     "spectrum_residual",
     "sum_index",

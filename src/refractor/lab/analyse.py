@@ -1,13 +1,12 @@
 """`analyse`: what anybody's network does, from its logits alone; `analyse_network`: from weights and neurons as well."""
 
 from collections.abc import Iterable
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from refractor.lab.analysis import Analysis
-from refractor.lab.controls import COUNT
+from refractor.lab.controls import COUNT, control_generator
 from refractor.lab.frequencies import (
     KeyFrequencies,
     RuleResult,
@@ -25,37 +24,8 @@ from refractor.lab.sums import Logits, SumLogits, sum_logits
 from refractor.lab.trig_losses import trig_excluded_loss, trig_restricted_loss
 from refractor.lab.verdict import reach_verdict
 from refractor.models.transformer import HookedTransformer
-
-
-class Task(Protocol):
-    """A question about all pairs (a, b), such as `tasks.modular.ModularAddition`."""
-
-    @property
-    def p(self) -> int:
-        """The modulus."""
-        ...
-
-    def tokens(self) -> Tensor:
-        """Return the tokens of all pairs in a-major order, [p * p, pos]."""
-        ...
-
-    def labels(self) -> Tensor:
-        """Return the right answers, [p * p]."""
-        ...
-
-
-class Split(Protocol):
-    """Rows trained on and rows held out, such as `tasks.splits.Split`."""
-
-    @property
-    def train(self) -> Tensor:
-        """Rows trained on."""
-        ...
-
-    @property
-    def test(self) -> Tensor:
-        """Rows held out; may be empty."""
-        ...
+from refractor.tasks.modular import ModularArithmetic
+from refractor.tasks.splits import Split
 
 
 def analyse(
@@ -106,7 +76,7 @@ def analyse(
 
 def analyse_network(
     model: HookedTransformer,
-    task: Task,
+    task: ModularArithmetic,
     split: Split | None = None,
     *,
     frequencies: Iterable[int] | None = None,
@@ -136,7 +106,7 @@ def analyse_network(
 
     """
     p = task.p
-    operation = operation_of(task.labels(), p)
+    operation = operation_of(task)
     pairs = pair_sets(p) if split is None else pair_sets(p, split.train, split.test)
     view = view_network(model, task.tokens(), p)
     sums = sum_logits(view.logits, p, operation)
@@ -162,17 +132,22 @@ def _measure(
     view: NetworkView | None,
 ) -> Analysis:
     keys = sets[0]
+    seed = int(torch.randint(2**62, (), generator=control_generator(generator)))
+
+    def control() -> torch.Generator:  # a fresh one each time, so that sets of one size are the same in every measure
+        return torch.Generator().manual_seed(seed)
+
     scores = network_scores(sums, pairs)
     network, more = (None, ()) if view is None else measure_view(view, keys.frequencies, sums.operation)
     rules = {candidate.rule: candidate for candidate in (*sets, *more)}.values()
     results = tuple(
         RuleResult(
             rule,
-            trig_restricted_loss(sums, rule.frequencies, pairs=pairs, controls=controls, generator=generator),
+            trig_restricted_loss(sums, rule.frequencies, pairs=pairs, controls=controls, generator=control()),
         )
         for rule in rules
     )
-    excluded = trig_excluded_loss(sums, keys.frequencies, pairs=pairs, controls=controls, generator=generator)
+    excluded = trig_excluded_loss(sums, keys.frequencies, pairs=pairs, controls=controls, generator=control())
     restricted = results[0].restricted
     return Analysis(
         p=sums.p,

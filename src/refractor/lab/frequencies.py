@@ -14,6 +14,7 @@ from refractor.lab.neurons import NeuronFrequencies
 from refractor.lab.spectra import Spectrum, by_frequency
 from refractor.lab.trig_losses import TrigLoss
 
+FAINT = 1e-12  # a cosine similarity below this is rounding: sqrt(p) sums of p² terms of relative error 1e-16
 SHARE_OF_MAX = 0.25  # Nanda et al. (2023): a quarter of the largest norm
 
 
@@ -62,7 +63,7 @@ def key_frequencies_of_logits(fit: LogitFit) -> KeyFrequencies:
         "logits",
         "cosine similarity of the centred logits with cos w_k(s − c) above a quarter of the largest",
         fit.similarity,
-        max(SHARE_OF_MAX * float(similarity.max()), 0.0),
+        max(SHARE_OF_MAX * float(similarity.max()), FAINT),
     )
 
 

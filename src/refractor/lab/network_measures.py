@@ -63,7 +63,8 @@ def measure_view(
     spectrum = neurons = residual = None
     directions = ()
     if view.neurons is not None and view.neuron_logit_map is not None:
-        spectrum = fourier_spectrum(view.neuron_logit_map.T)
+        widths = (view.neuron_logit_map.shape[0], view.embedding.shape[1])
+        spectrum = fourier_spectrum(view.neuron_logit_map.T, widths)
         residual = spectrum_residual(spectrum, frequencies)
         neurons = neuron_frequencies(view.neurons, view.p)
         directions = direction_fits(view.neurons, view.neuron_logit_map, frequencies, view.p, operation)

@@ -11,8 +11,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from refractor.base.checks import check_int, check_member
-from refractor.base.errors import ArgumentError
+from refractor.base.checks import check_int
+from refractor.base.errors import ArgumentError, ShapeError
+from refractor.tasks.modular import ModularArithmetic
 
 OPERATIONS = ("addition", "subtraction")
 SIGNS = {"addition": 1, "subtraction": -1}
@@ -49,37 +50,27 @@ def check_operation(operation: str) -> None:
             "multiplication is a sum only of discrete logarithms: relabel the logits with lab.discrete_log_cube(logits, "
             "p) and analyse those with p - 1 and operation='addition'."
         )
-    check_member("operation", operation, OPERATIONS)
+    if operation not in OPERATIONS:
+        raise ArgumentError(
+            f"operation must be one of {', '.join(OPERATIONS)}; {operation!r} came. The sum direction of the trigonometric "
+            "measures is not defined for others."
+        )
 
 
-def operation_of(labels: Tensor, p: int) -> str:
-    """Return the operation whose right answers are `labels`, for pairs in a-major order.
-
-    Args:
-        labels: the right answers, [p * p].
-        p: the modulus.
-
-    Returns:
-        "addition" or "subtraction".
+def operation_of(task: ModularArithmetic) -> str:
+    """Return which sum a task asks for: "addition" or "subtraction".
 
     Raises:
-        ArgumentError: the labels are those of neither; the message says so for multiplication in particular.
+        ArgumentError: the task is no sum; the message says what to do for multiplication.
 
-    >>> operation_of(torch.tensor([0, 1, 1, 0]), 2)
-    'addition'
+    >>> from refractor.tasks.modular import ModularSubtraction
+    >>> operation_of(ModularSubtraction(7))
+    'subtraction'
 
     """
-    table = labels.reshape(-1).long().cpu()
-    for operation in OPERATIONS:
-        if torch.equal(table, sum_index(p, operation).flatten()):
-            return operation
-    a = torch.arange(p)
-    if torch.equal(table, (a[:, None] * a % p).flatten()):
-        check_operation("multiplication")
-    raise ArgumentError(
-        f"labels are those of neither a + b nor a - b modulo {p}: the sum direction of the trigonometric measures is not "
-        "defined for this task."
-    )
+    name = task.name.removeprefix("modular-")
+    check_operation(name)
+    return name
 
 
 def primitive_root(p: int) -> int:
@@ -98,7 +89,7 @@ def primitive_root(p: int) -> int:
     return next(g for g in range(1, p) if len({pow(g, e, p) for e in range(p - 1)}) == p - 1)
 
 
-def discrete_log_cube(logits: Float[Tensor, "p p p"], p: int) -> Float[Tensor, "q q q"]:
+def discrete_log_cube(logits: Tensor, p: int) -> Float[Tensor, "q q q"]:
     """Relabel the logits of multiplication modulo a prime as those of addition modulo `q = p - 1`.
 
     With g the least primitive root, entry `[x, y, z]` of the result is `logits[g^x, g^y, g^z]`; g^x g^y = g^(x + y).
@@ -106,11 +97,15 @@ def discrete_log_cube(logits: Float[Tensor, "p p p"], p: int) -> Float[Tensor, "
     the p - 1 others, so its losses are slightly lower than those over all p answers.
 
     Args:
-        logits: over (a, b, c).
-        p: a prime.
+        logits: over (a, b, c), [p, p, p] or [p * p, p] in a-major order.
+        p: a prime of at least 3.
+
+    Returns:
+        Logits over (log a, log b, log c), to be analysed with `p - 1` and "addition".
 
     Raises:
-        ArgumentError: p is no prime, or is 2 (nothing is left to analyse).
+        ArgumentError: p is no prime, or is 2 (one pair would be left).
+        ShapeError: the logits have other axes or sizes.
 
     >>> product = torch.arange(5)[:, None] * torch.arange(5) % 5
     >>> discrete_log_cube(torch.eye(5)[product], 5).argmax(-1)[1]
@@ -118,6 +113,32 @@ def discrete_log_cube(logits: Float[Tensor, "p p p"], p: int) -> Float[Tensor, "
 
     """
     check_int("p", p, least=3)
+    powers = _powers(p)
+    if list(logits.shape) not in ([p, p, p], [p * p, p]):
+        raise ShapeError(
+            f"logits must have shape [a={p}, b={p}, c={p}] or [pairs={p * p}, c={p}]; {list(logits.shape)} came."
+        )
+    return logits.reshape(p, p, p)[powers][:, powers][:, :, powers]
+
+
+def discrete_log_rows(rows: Int[Tensor, " rows"], p: int) -> Int[Tensor, " left"]:
+    """Relabel rows `a * p + b` of a split as rows `log a * (p - 1) + log b`; those with a zero operand are left out.
+
+    Raises:
+        ArgumentError: p is no prime, or is 2.
+
+    >>> discrete_log_rows(torch.tensor([0, 6, 7]), 5)  # (0, 0), (1, 1), (1, 2)
+    tensor([0, 1])
+
+    """
+    check_int("p", p, least=3)
+    logarithms = torch.zeros(p, dtype=torch.long)
+    logarithms[_powers(p)] = torch.arange(p - 1)
+    a, b = rows // p, rows % p
+    kept = (a != 0) & (b != 0)
+    return logarithms[a[kept]] * (p - 1) + logarithms[b[kept]]
+
+
+def _powers(p: int) -> Int[Tensor, " q"]:
     g = primitive_root(p)
-    powers = torch.tensor([pow(g, e, p) for e in range(p - 1)])
-    return logits[powers][:, powers][:, :, powers]
+    return torch.tensor([pow(g, e, p) for e in range(p - 1)])

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import torch
-from torch import Tensor
 
 from refractor.base.errors import ArgumentError
-from refractor.lab.analyse import Split, Task, analyse, analyse_network
+from refractor.lab.analyse import analyse, analyse_network
 from refractor.lab.analysis import Analysis
 from refractor.lab.labelled import Labelled
 from refractor.lab.network import view_network
@@ -22,6 +21,8 @@ from refractor.lab.sums import Logits, SumLogits, sum_logits
 from refractor.lab.trig_losses import trig_excluded_loss, trig_restricted_loss
 from refractor.lab.verdict import Verdict
 from refractor.models.transformer import HookedTransformer
+from refractor.tasks.modular import ModularArithmetic
+from refractor.tasks.splits import Split
 
 Snapshot: TypeAlias = tuple[int, HookedTransformer | Logits]
 """A step, and the network at that step or its logits on all pairs."""
@@ -94,7 +95,7 @@ class RunAnalysis:
 
 def analyse_snapshots(
     snapshots: Iterable[Snapshot],
-    task: Task,
+    task: ModularArithmetic,
     split: Split | None = None,
     *,
     frequencies: Iterable[int] | None = None,
@@ -164,7 +165,7 @@ def progress_values(progress: Progress) -> dict[str, float]:
 
 def _analyse_last(
     network: HookedTransformer | Logits,
-    task: Task,
+    task: ModularArithmetic,
     split: Split | None,
     frequencies: Iterable[int] | None,
     generator: torch.Generator | None,
@@ -172,14 +173,18 @@ def _analyse_last(
     if isinstance(network, HookedTransformer):
         return analyse_network(network, task, split, frequencies=frequencies, generator=generator)
     train, test = (None, None) if split is None else (split.train, split.test)
-    operation = operation_of(task.labels(), task.p)
+    operation = operation_of(task)
     return analyse(
         network, p=task.p, operation=operation, train=train, test=test, frequencies=frequencies, generator=generator
     )
 
 
 def _point(
-    network: HookedTransformer | Logits, task: Task, operation: str, frequencies: tuple[int, ...], pairs: PairSets
+    network: HookedTransformer | Logits,
+    task: ModularArithmetic,
+    operation: str,
+    frequencies: tuple[int, ...],
+    pairs: PairSets,
 ) -> dict[str, float]:
     p = task.p
     if not isinstance(network, HookedTransformer):

@@ -100,21 +100,15 @@ def fit_rows(fit: LogitFit, cosine_fit: Scores, chosen: tuple[int, ...]) -> Iter
 
 def network_rows(network: NetworkMeasures) -> Iterator[Measure]:
     """Yield the measures of weights and activations."""
-    yield Measure(
-        "gini.W_E", network.embedding.gini, 0.0, "", "Gini coefficient of the embedding's Fourier norms; 0: all equal"
-    )
-    if network.neuron_logit_map is not None:
-        yield Measure(
-            "gini.W_L",
-            network.neuron_logit_map.gini,
-            0.0,
-            "",
-            "Gini coefficient of the Fourier norms of W_out W_U; 0: all equal",
-        )
-    if network.map_residual is not None:
-        outside = "of W_out W_U outside the key frequencies"
-        yield Measure("map_residual.norm", network.map_residual.norm, 1.0, "share", f"norm {outside}")
-        yield Measure("map_residual.energy", network.map_residual.energy, 1.0, "share", f"energy {outside}")
+    for name, spectrum in (("W_E", network.embedding), ("W_L", network.neuron_logit_map)):
+        if spectrum is not None:
+            meaning = f"Gini coefficient of the Fourier norms of {name}; Gaussian noise beside it"
+            yield Measure(f"gini.{name}", spectrum.gini, spectrum.noise_gini, "", meaning)
+    residual = network.map_residual
+    if residual is not None:
+        outside = "of W_L = W_out W_U outside the key frequencies; a map with equal components beside it"
+        yield Measure("map_residual.norm", residual.norm, residual.even**0.5, "share", f"norm {outside}")
+        yield Measure("map_residual.energy", residual.energy, residual.even, "share", f"energy {outside}")
     yield from _neurons(network)
     for fit in network.directions:
         wave = (
@@ -136,12 +130,16 @@ def _neurons(network: NetworkMeasures) -> Iterator[Measure]:
     total = network.neurons.share.values.numel()
     cut = f"{network.neurons.cut:g} of their variance"
     yield Measure(
-        "neurons.above_cut", network.neurons.above_cut, total, "neurons", f"with one frequency above {cut}; of so many"
+        "neurons.above_cut", network.neurons.above_cut, None, "neurons", f"of {total}, with one frequency above {cut}"
     )
     for cluster in network.neurons.clusters:
         k = cluster.frequency
         yield Measure(
-            f"neurons.above_cut.k={k}", len(cluster.neurons), total, "neurons", f"with frequency {k} above {cut}"
+            f"neurons.above_cut.k={k}",
+            len(cluster.neurons),
+            None,
+            "neurons",
+            f"of {total}, with frequency {k} above {cut}",
         )
         yield Measure(
             f"neurons.explained_variance.k={k}",

@@ -12,6 +12,7 @@ from refractor.base.errors import unknown_name
 from refractor.lab.pairs import SETS, PairSets
 from refractor.lab.sums import SumLogits
 
+TIE = 1e-13  # logits closer than this, relative to the largest, differ by rounding: about 450 times 2**-52
 SAFE_RANGE = 600.0  # exp(-600) is a normal double with room for 1e40 more: see `excluded_rows`
 
 
@@ -21,8 +22,8 @@ class Score:
 
     Args:
         loss: mean cross-entropy in nats, computed in float64.
-        accuracy: share of pairs whose right answer has the highest logit. Where m answers share the highest logit, the
-            pair counts 1/m if the right one is among them: constant logits score 1/p, as guessing does.
+        accuracy: share of pairs whose right answer has the highest logit. Where m answers share the highest logit (to
+            rounding), the pair counts 1/m if the right one is among them: constant logits score 1/p, as guessing does.
         pairs: how many pairs.
 
     """
@@ -77,8 +78,8 @@ def class_scores(logits: Float[Tensor, "sets p p"], sums: SumLogits, pairs: Pair
     """
     right = logits.diagonal(dim1=1, dim2=2)
     loss = logits.logsumexp(-1) - right
-    best = logits.amax(-1)
-    credit = (right == best) / (logits == best[..., None]).sum(-1)
+    level = logits.amax(-1) - _tie(sums)
+    credit = (right >= level) / (logits >= level[..., None]).sum(-1)
     return _collect(loss[..., None], credit[..., None], sums, pairs)
 
 
@@ -119,11 +120,15 @@ def _excluded_loss(taken: Float[Tensor, "sets p p"], sums: SumLogits) -> Float[T
 
 def _excluded_credit(part: Float[Tensor, "p p"], sums: SumLogits) -> Float[Tensor, "p p"]:
     rest = sums.values - part[:, None]
-    best, right = rest.amax(-1), rest.diagonal(dim1=0, dim2=2).T
-    hit = right >= best
-    credit = torch.zeros_like(best)
-    credit[hit] = 1 / (rest[hit] == best[hit][:, None]).sum(-1).double()
+    level, right = rest.amax(-1) - _tie(sums), rest.diagonal(dim1=0, dim2=2).T
+    hit = right >= level
+    credit = torch.zeros_like(level)
+    credit[hit] = 1 / (rest[hit] >= level[hit][:, None]).sum(-1).double()
     return credit
+
+
+def _tie(sums: SumLogits) -> float:
+    return TIE * sums.largest
 
 
 def _collect(

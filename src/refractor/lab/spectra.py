@@ -51,6 +51,7 @@ class Spectrum:
         components: norm of each Fourier component (cosine first); their squares add up to the matrix's energy.
         frequencies: norm of each frequency, cosine and sine together.
         gini: Gini coefficient of the component norms.
+        noise_gini: what it would be for Gaussian noise of the same widths: see `noise_gini`.
 
     """
 
@@ -58,10 +59,31 @@ class Spectrum:
     components: Labelled
     frequencies: Labelled
     gini: float
+    noise_gini: float
 
 
-def fourier_spectrum(matrix: Float[Tensor, "p width"]) -> Spectrum:
+def noise_gini(*widths: int) -> float:
+    """Return the Gini coefficient that the component norms of Gaussian noise have.
+
+    The norm of a Gaussian vector of width w has a relative spread of about `1 / sqrt(2 w)`; along a product of two random
+    matrices the squares add up. Nearly normal numbers of relative spread v have `G = v / sqrt(pi)`.
+
+    Args:
+        widths: number of columns; for a product, the widths on the way.
+
+    >>> round(noise_gini(128), 4)
+    0.0353
+
+    """
+    return math.sqrt(sum(1 / (2 * width) for width in widths) / math.pi)
+
+
+def fourier_spectrum(matrix: Tensor, widths: tuple[int, ...] = ()) -> Spectrum:
     """Return the Fourier norms of a matrix over its first axis, e.g. `W_E[:p]`, or the transpose of `W_out W_U`.
+
+    Args:
+        matrix: over (element of Z/p, width).
+        widths: for a product, the widths on the way; used for `noise_gini` alone. The number of columns when left out.
 
     Raises:
         ShapeError: it is no matrix with at least 2 rows, or not real floating point.
@@ -80,6 +102,7 @@ def fourier_spectrum(matrix: Float[Tensor, "p width"]) -> Spectrum:
         Labelled(norms, ("component",), {"component": basis.names}),
         by_frequency(norms_by_frequency(coefficients, basis)),
         gini(norms),
+        noise_gini(*(widths or matrix.shape[1:])),
     )
 
 
@@ -156,11 +179,13 @@ class Residual:
     Args:
         norm: Frobenius norm of the rest, as a share of the whole.
         energy: the square of that.
+        even: the energy that a map with equal components would leave outside.
 
     """
 
     norm: float
     energy: float
+    even: float
 
 
 def spectrum_residual(spectrum: Spectrum, frequencies: tuple[int, ...]) -> Residual:
@@ -176,12 +201,10 @@ def spectrum_residual(spectrum: Spectrum, frequencies: tuple[int, ...]) -> Resid
     chosen = check_frequencies(frequencies, spectrum.p)
     energy = spectrum.components.values.square()
     total = float(energy.sum())
-    if total == 0:
-        return Residual(0.0, 0.0)
     outside = torch.ones_like(energy, dtype=torch.bool)
     outside[fourier_basis(spectrum.p).rows_of(*chosen)] = False
-    share = float(energy[outside].sum()) / total
-    return Residual(math.sqrt(share), share)
+    share = float(energy[outside].sum()) / total if total > 0 else 0.0
+    return Residual(math.sqrt(share), share, float(outside.double().mean()))
 
 
 def sum_of_squared_weights(weights: Mapping[str, Tensor]) -> float:

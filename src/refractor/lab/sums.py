@@ -1,5 +1,6 @@
 """Logits sorted by the sum of their operands: what every trigonometric measure reads."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +29,7 @@ class SumLogits:
         values: logits of the pair (a, b) of class s, `values[s, a, c]`; b follows from s and a.
         means: their mean over the p pairs of a class, `means[s, c]`.
         pairs: the row `a * p + b` of the pair that stands at [s, a].
+        largest: the largest absolute logit.
 
     """
 
@@ -36,6 +38,7 @@ class SumLogits:
     values: Float[Tensor, "p p p"]
     means: Float[Tensor, "p p"]
     pairs: Int[Tensor, "p p"]
+    largest: float
 
     @property
     def grand_mean(self) -> Float[Tensor, " p"]:
@@ -75,14 +78,15 @@ def sum_logits(logits: Logits, p: int, operation: str = "addition") -> SumLogits
     rows = _checked_rows(logits, p)
     pairs = index.flatten().argsort(stable=True).reshape(p, p)  # stable: within a class the pairs stay sorted by a
     values = rows[pairs.flatten()].reshape(p, p, p)
-    if not bool(torch.isfinite(values.sum())) and not bool(torch.isfinite(values).all()):
+    largest = float(values.abs().max())
+    if not math.isfinite(largest):
         wrong = (~torch.isfinite(rows)).nonzero()
         row, c = wrong[0].tolist()
         raise ArgumentError(
             f"logits must be finite; {len(wrong)} are not, the first is {rows[row, c].item()} at a={row // p}, b={row % p}, "
             f"c={c}."
         )
-    return SumLogits(p, operation, values, values.mean(1), pairs)
+    return SumLogits(p, operation, values, values.mean(1), pairs, largest)
 
 
 def _checked_rows(logits: Logits, p: int) -> Float[Tensor, "pairs p"]:

@@ -27,6 +27,8 @@ LEAST_ACCURACY = 0.99
 ENOUGH = 0.01  # of ln p
 NEEDED = 0.5  # of ln p
 SIGNIFICANCE = 0.05
+LEAST_SETS = round(1 / SIGNIFICANCE) - 1  # so that (0 + 1) / (n + 1) can reach the significance
+SHOWN = 10  # frequencies written out in a sentence
 
 UNDISTINGUISHED = (
     "How the frequencies are multiplied is not decided: attention products (clock), absolute values of sums (pizza) "
@@ -104,10 +106,10 @@ def reach_verdict(operation: str, p: int, scores: Scores, restricted: TrigLoss, 
         _answers(scores.unseen, where),
         _enough(kept, where, ln_p),
         _needed(rest, where, ln_p),
-        _special(restricted, excluded, where),
+        _special(restricted, excluded, where, p),
     )
     found = all(condition.passed for condition in conditions)
-    shown = name_set(restricted.frequencies)
+    shown = name_set(restricted.frequencies, p)
     claim = f"computes a {SYMBOLS[operation]} b mod {p} with the frequencies {shown}" if found else NOT_FOUND
     statistic = (
         f"On {where} pairs: accuracy {scores.unseen.accuracy:.4g}, loss {scores.unseen.loss:.3g}; with only {shown} and the "
@@ -126,14 +128,23 @@ def finding(restricted: TrigLoss, excluded: TrigLoss, p: int) -> str:
     if control.sets:
         random = f"accuracy {control.median_accuracy():.3f}, loss {control.median_loss():.3g}"
     return (
-        f"Keeping only frequencies {name_set(restricted.frequencies)} and the mean: accuracy {kept.accuracy:.3f}, loss "
+        f"Keeping only frequencies {name_set(restricted.frequencies, p)} and the mean: accuracy {kept.accuracy:.3f}, loss "
         f"{kept.loss:.3g} (random sets: {random}). Removing them: accuracy {rest.accuracy:.3f}, chance {1 / p:.3f}."
     )
 
 
-def name_set(frequencies: tuple[int, ...]) -> str:
-    """Write a set of frequencies in braces."""
-    return "{" + ", ".join(str(k) for k in frequencies) + "}"
+def name_set(frequencies: tuple[int, ...], p: int) -> str:
+    """Write a set of frequencies in braces; a long one is shortened, with its size.
+
+    >>> name_set((16, 30, 56), 113), name_set(tuple(range(1, 57)), 113), name_set(tuple(range(3, 57)), 113)
+    ('{16, 30, 56}', '{1 … 56}', '{3, 4, 5, … 56} (54 of 56)')
+    """
+    if len(frequencies) <= SHOWN:
+        return "{" + ", ".join(str(k) for k in frequencies) + "}"
+    if len(frequencies) == p // 2:
+        return f"{{1 … {p // 2}}}"
+    first = ", ".join(str(k) for k in frequencies[:3])
+    return f"{{{first}, … {frequencies[-1]}}} ({len(frequencies)} of {p // 2})"
 
 
 def p_value(value: float, control: list[float], *, low_is_good: bool) -> float:
@@ -178,18 +189,29 @@ def _needed(score: Score, where: str, ln_p: float) -> Condition:
     )
 
 
-def _special(restricted: TrigLoss, excluded: TrigLoss, where: str) -> Condition:
+def _special(restricted: TrigLoss, excluded: TrigLoss, where: str, p: int) -> Condition:
     bound = f"at most {SIGNIFICANCE}"
-    count = len(restricted.control.sets)
     chance = max(
         p_value(restricted.scores.unseen.loss, restricted.control.losses(where).tolist(), low_is_good=True),
         p_value(excluded.scores.unseen.loss, excluded.control.losses(where).tolist(), low_is_good=False),
     )
     passed = chance <= SIGNIFICANCE
     sentence = f"a random set of as many frequencies does as well with probability {chance:.3g}; {bound} is needed"
-    if not passed and count < round(1 / SIGNIFICANCE) - 1:
-        sentence = f"only {count} other sets of {len(restricted.frequencies)} frequencies exist; no control is possible below 19"
-    return Condition("special", passed, chance, bound, sentence)
+    return Condition("special", passed, chance, bound, _no_control(restricted, p) or sentence)
+
+
+def _no_control(restricted: TrigLoss, p: int) -> str | None:
+    """Return why random sets cannot tell, None where they can."""
+    size, count = len(restricted.frequencies), len(restricted.control.sets)
+    if size == 0:
+        return "no frequency is key: there is nothing to compare with"
+    if size == p // 2:
+        return (
+            f"every frequency up to {p // 2} is key, as in any table of right answers: there is no set to compare with"
+        )
+    if count < LEAST_SETS:
+        return f"only {count} other sets of {size} frequencies are compared with; at least {LEAST_SETS} are needed"
+    return None
 
 
 def _control(restricted: TrigLoss, excluded: TrigLoss, where: str) -> str:

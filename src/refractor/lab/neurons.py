@@ -88,7 +88,8 @@ def neuron_frequencies(activations: Float[Tensor, "pairs neuron"], p: int, cut: 
         raise ArgumentError(f"cut must be a share from 0 to 1; {cut} came.")
     functions = _checked(activations, p)
     blocks, variance, dead = _block_energies(functions, p)
-    shares = torch.where(dead[:, None], 0.0, blocks / variance.clamp_min(torch.finfo(torch.float64).tiny)[:, None])
+    shares = blocks / variance.clamp_min(torch.finfo(torch.float64).tiny)[:, None]
+    shares = torch.where(dead[:, None], 0.0, shares.clamp_max(1.0))  # rounding may exceed 1
     best, index = shares.max(1)
     frequency = torch.where(dead, 0, index + 1)
     inside = (best > cut) & ~dead
@@ -143,6 +144,6 @@ def _clusters(
     clusters = []
     for k in frequency[inside].unique().tolist():
         members = (inside & (frequency == k)).nonzero().flatten()
-        explained = float(blocks[members, k - 1].sum() / variance[members].sum())
+        explained = min(1.0, float(blocks[members, k - 1].sum() / variance[members].sum()))
         clusters.append(NeuronCluster(k, tuple(members.tolist()), explained))
     return tuple(clusters)

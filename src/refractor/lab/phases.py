@@ -3,9 +3,9 @@
 After Nanda et al. (2023): memorisation, circuit formation, clean-up. The rules are fixed here so that anybody's curves
 give the same answer:
 
-- memorisation ends at the minimum of the excluded loss on train pairs, if the curve turns there: it has come down to at
-  most half its first value, and rises afterwards to at least twice the minimum. Smaller dents are noise, and at the
-  last step the loss may still be falling;
+- memorisation ends at the minimum of the excluded loss on train pairs, if the curve turns there: it has come down below
+  half its first value, and rises afterwards above twice the minimum. Smaller dents are noise, and at the last step the
+  loss may still be falling;
 - circuit formation ends at the first step after the peak of the test loss at which it is at most half the peak;
 - clean-up ends at the first step, from there on, at which the test loss is below 0.01.
 """
@@ -87,10 +87,10 @@ def _memorisation(curve: list[tuple[int, float]]) -> Phase:
         return Phase(NAMES[0], None, f"{rule}: no such loss is known")
     place = min(range(len(curve)), key=lambda i: curve[i][1])
     step, value = curve[place]
-    if value > curve[0][1] / TURN:
-        return Phase(NAMES[0], None, f"{rule}: {value:.3g} at step {step} is above half its first value")
-    if max(later for _, later in curve[place:]) < TURN * value:
-        return Phase(NAMES[0], None, f"{rule}: {value:.3g} at step {step}, and no rise to twice that afterwards")
+    if value >= curve[0][1] / TURN:
+        return Phase(NAMES[0], None, f"{rule}: {value:.3g} at step {step} is not below half its first value")
+    if max(later for _, later in curve[place:]) <= TURN * value:
+        return Phase(NAMES[0], None, f"{rule}: {value:.3g} at step {step}, and no rise above twice that afterwards")
     return Phase(NAMES[0], step, f"{rule}: {value:.3g}")
 
 
@@ -101,7 +101,7 @@ def _circuit(curve: list[tuple[int, float]]) -> Phase:
     place = max(range(len(curve)), key=lambda i: curve[i][1])
     peak = curve[place]
     for step, value in curve[place + 1 :]:
-        if value <= peak[1] / 2:
+        if value <= peak[1] / 2 and value < peak[1]:
             return Phase(NAMES[1], step, f"{rule}: {value:.3g} after a peak of {peak[1]:.3g} at step {peak[0]}")
     return Phase(NAMES[1], None, f"{rule}: it stays above half its peak of {peak[1]:.3g}")
 

@@ -7,6 +7,7 @@ Q_K the projection in R^p. No p² x p product is needed.
 """
 
 from collections.abc import Iterable, Sequence
+from numbers import Integral
 
 import torch
 from jaxtyping import Float
@@ -26,9 +27,9 @@ def check_frequencies(frequencies: Iterable[int], p: int) -> tuple[int, ...]:
     """
     given = list(frequencies)
     for k in given:
-        if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= p // 2:
+        if isinstance(k, bool) or not isinstance(k, Integral) or not 1 <= k <= p // 2:
             raise ArgumentError(f"frequencies must be integers from 1 to {p // 2} (p={p}); {k!r} came.")
-    return tuple(sorted(set(given)))
+    return tuple(sorted({int(k) for k in given}))
 
 
 def project(

@@ -23,6 +23,8 @@ from refractor.lab.projection import check_frequencies, project
 from refractor.lab.scores import Scores, chance_loss, class_scores, excluded_scores
 from refractor.lab.sums import Logits, SumLogits, sum_logits
 
+ROUNDING = 1e-9  # a loss this close above ln p is ln p
+
 
 @dataclass(frozen=True)
 class TrigLoss:
@@ -49,7 +51,7 @@ class TrigLoss:
     def confidently_wrong(self) -> bool:
         """Whether the loss is above ln p: worse than equal odds for every answer. On train pairs where they are known."""
         score = self.scores.train or self.scores.all
-        return score.loss > self.chance_loss
+        return score.loss > self.chance_loss * (1 + ROUNDING)
 
 
 def trig_restricted_loss(

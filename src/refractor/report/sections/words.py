@@ -1,0 +1,25 @@
+"""Words that several sections share."""
+
+from refractor.lab.table import Value, write
+from refractor.lab.verdict import name_set
+
+MOST_PANELS = 6  # of one kind in a figure: what a reader can compare at a glance
+
+
+def frequency_set(frequencies: tuple[int, ...], p: int) -> str:
+    """Write a set of frequencies; an empty one as "no frequency"."""
+    return name_set(frequencies, p) if frequencies else "no frequency"
+
+
+def number(value: Value) -> str:
+    """Write a number for people, with the minus sign of print."""
+    return write(value).replace("-", "−") if isinstance(value, float | int) else write(value)
+
+
+def count(amount: int, what: str) -> str:
+    """Write an amount of things.
+
+    >>> count(1, "neuron"), count(2, "neuron")
+    ('1 neuron', '2 neurons')
+    """
+    return f"{amount} {what}{'' if amount == 1 else 's'}"

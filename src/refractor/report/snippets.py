@@ -1,0 +1,27 @@
+"""The lines beside a figure that reproduce its data."""
+
+MOST_LINES = 5
+
+
+def analysis_snippet(name: str, last: str) -> str:
+    """Return lines that analyse a network and end with `last`, which reads `analysis`."""
+    return "\n".join(
+        (
+            "from refractor.lab import analyse_network",
+            "from refractor.report import open_source",
+            f"source = open_source({name!r})",
+            "analysis = analyse_network(source.model, source.task, source.split)",
+            last,
+        )
+    )
+
+
+def curves_snippet(name: str) -> str:
+    """Return lines that read the curves of a run."""
+    return "\n".join(
+        (
+            "from refractor.report import open_source, read_curves",
+            f"curves = read_curves(open_source({name!r}))",
+            "series, phases = curves.series, curves.phases",
+        )
+    )

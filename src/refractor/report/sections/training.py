@@ -1,0 +1,99 @@
+"""Loss, restricted and excluded loss, and the sum of squared weights over the steps of the run."""
+
+from refractor.lab.analysis import Analysis
+from refractor.report.curves import Curve, Curves
+from refractor.report.encode import numbers
+from refractor.report.figures import Axis, Figure, Lines, Mark, Section, Series, Table
+from refractor.report.sections.words import frequency_set, number
+from refractor.report.snippets import curves_snippet
+
+LABELS = {
+    "loss.train": "loss, train",
+    "loss.test": "loss, test",
+    "restricted_loss.test": "restricted loss, test",
+    "restricted_loss.all": "restricted loss, all",
+    "excluded_loss.train": "excluded loss, train",
+    "sum_of_squared_weights": "Σw², all parameters",
+}
+MOST_POINTS = 400  # on one curve; more cannot be told apart on a screen
+
+
+def training_section(analysis: Analysis, curves: Curves, name: str, step: int) -> Section:
+    """Draw the curves of a run on one step axis, with the phases marked."""
+    title = "Training: loss, restricted and excluded loss, Σw²"
+    text = (
+        "Restricted loss: only the key frequencies and the mean are kept. Excluded loss: they are removed. The set is fixed "
+        "once, from the last snapshot, and used at every step."
+    )
+    if not curves.series:
+        return Section("training", title, text, absent=("This run kept no curves.",))
+    shown = frequency_set(curves.frequencies, analysis.p)
+    absent = tuple(
+        f"Missing: {LABELS[key]}, {why}." for key, why in _missing(curves, analysis).items() if key not in curves.series
+    )
+    panel = Lines(
+        f"Every curve over the steps; restricted and excluded loss with {shown}",
+        _ends(curves),
+        Axis("step", low=0),
+        Axis("nats; squares for Σw²", log=True),
+        [_series(curve) for curve in curves.series.values()],
+        _marks(curves, analysis, step),
+    )
+    figure = Figure(
+        "training-curves",
+        "Curves of the run",
+        "Train loss falls first: the pairs are memorised. When the excluded loss rises while the train loss stays low, "
+        "the network begins to lean on the key frequencies; the restricted loss then falls ahead of the test loss, and "
+        f"Σw² falls as what was memorised is cleaned up. {curves.origin}",
+        "Cause: that two curves turn together does not say which drives which. The frequencies are chosen with hindsight, "
+        "from the last snapshot. A loss above ln p is confidently wrong, not merely ignorant. Values of 0 and below "
+        "cannot be drawn on a logarithmic axis.",
+        curves_snippet(name),
+        (panel,),
+    )
+    tables = (_phases(curves),) if curves.phases else ()
+    return Section("training", title, text, (figure,), absent, tables)
+
+
+def thin(curve: Curve) -> Curve:
+    """Return at most 400 points of a curve, the last among them; evenly chosen in their order."""
+    count = len(curve.steps)
+    if count <= MOST_POINTS:
+        return curve
+    places = sorted({round(i * (count - 1) / (MOST_POINTS - 1)) for i in range(MOST_POINTS)})
+    return Curve(curve.name, tuple(curve.steps[i] for i in places), tuple(curve.values[i] for i in places))
+
+
+def _series(curve: Curve) -> Series:
+    drawn = thin(curve)
+    return Series(LABELS[curve.name], numbers(map(float, drawn.steps)), numbers(drawn.values), role=curve.name)
+
+
+def _missing(curves: Curves, analysis: Analysis) -> dict[str, str]:
+    """Return why a curve may be missing, for those that a full run has."""
+    not_held_out = "every pair is trained on" if analysis.pairs.count("test") == 0 else "the run did not keep it"
+    none_key = "the run did not keep it" if curves.frequencies else "the last snapshot has no key frequency"
+    reasons = {"loss.train": "the run did not keep it", "loss.test": not_held_out, "excluded_loss.train": none_key}
+    if "restricted_loss.all" not in curves.series:
+        reasons["restricted_loss.test"] = none_key if not curves.frequencies else not_held_out
+    return reasons | {"sum_of_squared_weights": "the run did not keep it"}
+
+
+def _marks(curves: Curves, analysis: Analysis, step: int) -> list[Mark]:
+    marks = [Mark(float(phase.end), f"{phase.name} ends", "x") for phase in curves.phases or () if phase.end is not None]
+    last = max(curve.steps[-1] for curve in curves.series.values())
+    if step != last:
+        marks.append(Mark(float(step), "this page", "x"))
+    return [*marks, Mark(analysis.chance_loss, "ln p", "y")]
+
+
+def _ends(curves: Curves) -> str:
+    words = [f"{LABELS[curve.name]} {number(curve.values[-1])}" for curve in curves.series.values()]
+    return "At the end: " + ", ".join(words) + "."
+
+
+def _phases(curves: Curves) -> Table:
+    rows = tuple(
+        (phase.name, "not reached" if phase.end is None else str(phase.end), phase.rule) for phase in curves.phases or ()
+    )
+    return Table("Phases, by stated rules on these curves", ("phase", "ends at step", "rule, and what came of it"), rows)

@@ -148,7 +148,7 @@ def test_float32_stays_float32_and_half_is_widened():
     assert to_fourier(torch.ones(5, dtype=torch.float16), basis).dtype == torch.float32
 
 
-@pytest.mark.parametrize("p", [1, 0, -3, 2.0, True])
+@pytest.mark.parametrize("p", [1, 0, -3, True])
 def test_modulus_must_be_an_integer_of_at_least_two(p):
     with pytest.raises(ArgumentError, match="p must be an integer of at least 2"):
         fourier_basis(p)
@@ -156,8 +156,8 @@ def test_modulus_must_be_an_integer_of_at_least_two(p):
 
 def test_bad_input_is_named():
     basis = fourier_basis(5)
-    with pytest.raises(ArgumentError, match="order must be one of 'cos_first', 'sin_first'"):
-        fourier_basis(5, "cosine")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ArgumentError, match="order must be one of 'cos_first', 'sin_first'; 'cosine' came"):
+        fourier_basis(5, "cosine")
     with pytest.raises(ShapeError, match=r"axis 1 must exist and have length p=5; an array of \[5, 4\] came"):
         to_fourier(torch.zeros(5, 4), basis, axis=1)
     with pytest.raises(ShapeError, match="axis 3 must exist"):

@@ -286,7 +286,7 @@ def test_bad_input_is_named(measure):
     logits = torch.zeros(5, 5, 5)
     with pytest.raises(ArgumentError, match="p is needed to read an array of logits"):
         measure(logits, [1])
-    for wrong in (0, 3, 1.0, True):
+    for wrong in (0, 3, -1, True):
         with pytest.raises(ArgumentError, match=r"frequencies must be integers from 1 to 2 \(p=5\)"):
             measure(logits, [wrong], p=5)
     with pytest.raises(ArgumentError, match="p=7 came with logits grouped for p=5"):

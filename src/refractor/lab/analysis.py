@@ -1,5 +1,6 @@
 """`Analysis`: everything that was measured about one network, with its table, its verdict and its finding."""
 
+import html
 from dataclasses import dataclass
 
 from refractor.lab.frequencies import KeyFrequencies, RuleResult
@@ -13,7 +14,7 @@ from refractor.lab.scores import Scores
 from refractor.lab.sums import SumLogits
 from refractor.lab.table import MeasureTable
 from refractor.lab.trig_losses import TrigLoss
-from refractor.lab.verdict import Verdict, finding
+from refractor.lab.verdict import Verdict, finding, name_set
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +55,13 @@ class Analysis:
     verdict: Verdict
     network: NetworkMeasures | None = None
     view: NetworkView | None = None
+
+    def __repr__(self) -> str:
+        """Return the modulus, the frequencies and the claim, not the arrays."""
+        return f"Analysis(p={self.p}, {name_set(self.frequencies, self.p)}, {self.verdict.claim!r})"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{html.escape(self.finding)}</p><p>{html.escape(self.verdict.claim)}</p>{self.table()._repr_html_()}"
 
     @property
     def frequencies(self) -> tuple[int, ...]:

@@ -45,6 +45,10 @@ class Control:
         """Return the median accuracy, None where there is no random set (or no such pairs)."""
         return _median(self.accuracies(name))
 
+    def __repr__(self) -> str:
+        """Return how many sets there are, and their median loss over all pairs."""
+        return f"Control({len(self.sets)} sets, median loss {self.median_loss()})"
+
     def _known(self, name: str) -> list[Score]:
         return [score for score in (scores.on(name) for scores in self.scores) if score is not None]
 

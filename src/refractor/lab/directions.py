@@ -29,8 +29,8 @@ class DirectionFit:
 
 
 def direction_fits(
-    activations: Float[Tensor, "pairs neuron"],
-    neuron_logit_map: Float[Tensor, "neuron p"],
+    activations: Tensor,
+    neuron_logit_map: Tensor,
     frequencies: tuple[int, ...],
     p: int,
     operation: str = "addition",

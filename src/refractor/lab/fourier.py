@@ -7,7 +7,7 @@ the cosine first, the notebooks that followed put the sine first.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
 
@@ -39,9 +39,9 @@ class FourierBasis:
 
     p: int
     order: Order
-    rows: Float[Tensor, "p p"]
-    names: tuple[str, ...]
-    frequencies: tuple[int, ...]
+    rows: Float[Tensor, "p p"] = field(repr=False)
+    names: tuple[str, ...] = field(repr=False)
+    frequencies: tuple[int, ...] = field(repr=False)
 
     def rows_of(self, *frequencies: int) -> list[int]:
         """Return the indices of the rows of these frequencies (0: the constant), in the order of the basis.
@@ -55,7 +55,7 @@ class FourierBasis:
         return [row for row, k in enumerate(self.frequencies) if k in frequencies]
 
 
-def fourier_basis(p: int, order: Order = "cos_first") -> FourierBasis:
+def fourier_basis(p: int, order: str = "cos_first") -> FourierBasis:
     """Return the orthonormal Fourier basis of functions on Z/p, in float64.
 
     Args:
@@ -76,7 +76,7 @@ def fourier_basis(p: int, order: Order = "cos_first") -> FourierBasis:
     """
     check_int("p", p, least=2)
     check_member("order", order, ORDERS)
-    return _basis(p, order)
+    return _basis(p, "sin_first" if order == "sin_first" else "cos_first")
 
 
 @lru_cache(maxsize=8)

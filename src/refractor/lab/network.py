@@ -1,7 +1,7 @@
 """What a transformer does with every pair (a, b): logits, neurons and attention at the position that answers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float
@@ -33,12 +33,12 @@ class NetworkView:
     """
 
     p: int
-    logits: Float[Tensor, "pairs p"]
-    embedding: Float[Tensor, "p width"]
-    neurons: Float[Tensor, "pairs neuron"] | None
-    neuron_logit_map: Float[Tensor, "neuron p"] | None
+    logits: Float[Tensor, "pairs p"] = field(repr=False)
+    embedding: Float[Tensor, "p width"] = field(repr=False)
+    neurons: Float[Tensor, "pairs neuron"] | None = field(repr=False)
+    neuron_logit_map: Float[Tensor, "neuron p"] | None = field(repr=False)
     attention: Labelled
-    weights: dict[str, Tensor]
+    weights: dict[str, Tensor] = field(repr=False)
 
 
 def view_network(model: HookedTransformer, tokens: Tensor, p: int) -> NetworkView:

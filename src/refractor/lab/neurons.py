@@ -58,7 +58,7 @@ class NeuronFrequencies:
         return sum(len(cluster.neurons) for cluster in self.clusters)
 
 
-def neuron_frequencies(activations: Float[Tensor, "pairs neuron"], p: int, cut: float = CUT) -> NeuronFrequencies:
+def neuron_frequencies(activations: Tensor, p: int, cut: float = CUT) -> NeuronFrequencies:
     """Return, for each neuron, the frequency that explains most of its variance over all pairs.
 
     The centred activation N(a, b) is written in the two-dimensional Fourier basis. The share of frequency k is the

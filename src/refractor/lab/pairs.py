@@ -1,6 +1,6 @@
 """Which pairs a measure is taken over: all, those trained on, those held out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Bool
@@ -23,7 +23,7 @@ class PairSets:
     """
 
     p: int
-    members: dict[str, Bool[Tensor, " pairs"]]
+    members: dict[str, Bool[Tensor, " pairs"]] = field(repr=False)
 
     def count(self, name: str) -> int:
         """Return the number of pairs in a set, 0 if it is not known."""

@@ -87,6 +87,11 @@ class RunAnalysis:
     phases: tuple[Phase, Phase, Phase]
     last: Analysis
 
+    def __repr__(self) -> str:
+        """Return the steps, the phases and the claim, not the curves."""
+        found = "; ".join(str(phase) for phase in self.phases)
+        return f"RunAnalysis({len(self.steps)} steps to {self.steps[-1]}, {found}, {self.verdict.claim!r})"
+
     @property
     def verdict(self) -> Verdict:
         """The verdict about the last snapshot."""

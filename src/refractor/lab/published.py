@@ -7,7 +7,7 @@ weights are read with `weights_only`.
 import json
 import pickle
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ class PublishedRun:
     fraction: float
     seed: int
     config: Mapping[str, Any]
-    weights: Mapping[str, Tensor]
+    weights: Mapping[str, Tensor] = field(repr=False)
 
     def split(self, order: int) -> Split:
         """Return the rows trained on and held out, for a group of `order` elements."""

@@ -122,7 +122,7 @@ class SingularSpectrum:
     amplitudes: Labelled
 
 
-def singular_spectrum(matrix: Float[Tensor, "p width"]) -> SingularSpectrum:
+def singular_spectrum(matrix: Tensor) -> SingularSpectrum:
     """Return the SVD of a matrix over Z/p and the Fourier amplitudes of its left singular vectors.
 
     Args:
@@ -144,7 +144,7 @@ def singular_spectrum(matrix: Float[Tensor, "p width"]) -> SingularSpectrum:
     )
 
 
-def frequency_circle(matrix: Float[Tensor, "p width"], k: int) -> Labelled:
+def frequency_circle(matrix: Tensor, k: int) -> Labelled:
     """Return the tokens' embeddings along their own cosine and sine direction of frequency k: points in a plane.
 
     The directions are `d_cos = W^T cos_k` and `d_sin = W^T sin_k`, scaled to length 1. A network that embeds frequency k

@@ -1,7 +1,7 @@
 """Logits sorted by the sum of their operands: what every trigonometric measure reads."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -35,9 +35,9 @@ class SumLogits:
 
     p: int
     operation: str
-    values: Float[Tensor, "p p p"]
-    means: Float[Tensor, "p p"]
-    pairs: Int[Tensor, "p p"]
+    values: Float[Tensor, "p p p"] = field(repr=False)
+    means: Float[Tensor, "p p"] = field(repr=False)
+    pairs: Int[Tensor, "p p"] = field(repr=False)
     largest: float
 
     @property

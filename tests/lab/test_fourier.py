@@ -44,7 +44,7 @@ def written_out(p: int, order: str) -> torch.Tensor:
 
 @laws
 @given(moduli, orders)
-def test_basis_is_the_definition_and_orthonormal(p, order):
+def test_basis_is_the_definition_and_orthonormal(p: int, order: str) -> None:
     basis = fourier_basis(p, order)
     torch.testing.assert_close(basis.rows, written_out(p, order), atol=LAW, rtol=0)
     torch.testing.assert_close(basis.rows @ basis.rows.T, torch.eye(p, dtype=torch.float64), atol=LAW, rtol=0)
@@ -52,7 +52,7 @@ def test_basis_is_the_definition_and_orthonormal(p, order):
 
 @laws
 @given(moduli, orders)
-def test_names_and_frequencies_say_what_the_rows_are(p, order):
+def test_names_and_frequencies_say_what_the_rows_are(p: int, order: str) -> None:
     basis = fourier_basis(p, order)
     assert len(basis.names) == len(set(basis.names)) == len(basis.frequencies) == p
     for row, name, k in zip(basis.rows, basis.names, basis.frequencies, strict=True):
@@ -65,7 +65,7 @@ def test_names_and_frequencies_say_what_the_rows_are(p, order):
             assert row[0] > 0  # even, largest at 0
 
 
-def test_the_two_orders_differ_only_in_order():
+def test_the_two_orders_differ_only_in_order() -> None:
     cosine_first, sine_first = fourier_basis(7, "cos_first"), fourier_basis(7, "sin_first")
     assert cosine_first.names[:3] == ("constant", "cos 1", "sin 1")
     assert sine_first.names[:3] == ("constant", "sin 1", "cos 1")
@@ -76,7 +76,7 @@ def test_the_two_orders_differ_only_in_order():
 
 @laws
 @given(moduli, orders, seeds, st.integers(0, 2))
-def test_parseval_and_inverse_along_any_axis(p, order, seed, axis):
+def test_parseval_and_inverse_along_any_axis(p: int, order: str, seed: int, axis: int) -> None:
     basis = fourier_basis(p, order)
     shape = [3, 2, 2]
     shape[axis] = p
@@ -85,13 +85,13 @@ def test_parseval_and_inverse_along_any_axis(p, order, seed, axis):
     assert math.isclose(coefficients.norm(), x.norm(), rel_tol=LAW)
     torch.testing.assert_close(from_fourier(coefficients, basis, axis), x, atol=LAW, rtol=0)
     torch.testing.assert_close(to_fourier(x, basis, axis - 3), coefficients)
-    dense = torch.tensordot(basis.rows, x, dims=([1], [axis])).movedim(0, axis)
+    dense = (basis.rows @ x.movedim(axis, -2)).movedim(-2, axis)
     torch.testing.assert_close(coefficients, dense, atol=LAW, rtol=0)
 
 
 @laws
 @given(st.integers(2, 25), orders, seeds)
-def test_two_dimensions_are_products_of_one(p, order, seed):
+def test_two_dimensions_are_products_of_one(p: int, order: str, seed: int) -> None:
     basis = fourier_basis(p, order)
     x = random(p, 3, p, seed=seed)
     coefficients = to_fourier_2d(x, basis, (0, 2))
@@ -102,7 +102,7 @@ def test_two_dimensions_are_products_of_one(p, order, seed):
 
 @pytest.mark.parametrize("p", [2, 3, 8, 59, 60])
 @pytest.mark.parametrize("order", ["cos_first", "sin_first"])
-def test_fft_path_is_the_dense_one(p, order, monkeypatch):
+def test_fft_path_is_the_dense_one(p: int, order: str, monkeypatch: pytest.MonkeyPatch) -> None:
     basis = fourier_basis(p, order)
     x = random(4, p, seed=p)
     dense = to_fourier(x, basis, 1)
@@ -112,7 +112,7 @@ def test_fft_path_is_the_dense_one(p, order, monkeypatch):
     torch.testing.assert_close(from_fourier(fast, basis, 1), x, atol=LAW, rtol=0)
 
 
-def test_a_large_modulus_goes_through_the_fft_and_is_exact():
+def test_a_large_modulus_goes_through_the_fft_and_is_exact() -> None:
     p = fourier.FFT_FROM + 1
     basis = fourier_basis(p)
     x = random(p, seed=1)
@@ -121,7 +121,7 @@ def test_a_large_modulus_goes_through_the_fft_and_is_exact():
 
 @laws
 @given(moduli, seeds)
-def test_norms_by_frequency_hold_all_but_the_mean(p, seed):
+def test_norms_by_frequency_hold_all_but_the_mean(p: int, seed: int) -> None:
     x = random(p, 4, seed=seed)
     basis = fourier_basis(p)
     norms = norms_by_frequency(to_fourier(x, basis), basis)
@@ -131,7 +131,7 @@ def test_norms_by_frequency_hold_all_but_the_mean(p, seed):
 
 @laws
 @given(moduli, seeds, st.integers(1, 1000))
-def test_norms_follow_a_relabelling_of_the_elements(p, seed, u):
+def test_norms_follow_a_relabelling_of_the_elements(p: int, seed: int, u: int) -> None:
     u = next(v for v in range(u, u + p) if math.gcd(v, p) == 1)
     x = random(p, seed=seed)
     basis = fourier_basis(p)
@@ -142,19 +142,19 @@ def test_norms_follow_a_relabelling_of_the_elements(p, seed, u):
         assert math.isclose(relabelled[image - 1], norms[k - 1], rel_tol=1e-8, abs_tol=LAW)
 
 
-def test_float32_stays_float32_and_half_is_widened():
+def test_float32_stays_float32_and_half_is_widened() -> None:
     basis = fourier_basis(5)
     assert to_fourier(torch.ones(5), basis).dtype == torch.float32
     assert to_fourier(torch.ones(5, dtype=torch.float16), basis).dtype == torch.float32
 
 
 @pytest.mark.parametrize("p", [1, 0, -3, True])
-def test_modulus_must_be_an_integer_of_at_least_two(p):
+def test_modulus_must_be_an_integer_of_at_least_two(p: int) -> None:
     with pytest.raises(ArgumentError, match="p must be an integer of at least 2"):
         fourier_basis(p)
 
 
-def test_bad_input_is_named():
+def test_bad_input_is_named() -> None:
     basis = fourier_basis(5)
     with pytest.raises(ArgumentError, match="order must be one of 'cos_first', 'sin_first'; 'cosine' came"):
         fourier_basis(5, "cosine")
@@ -172,7 +172,7 @@ def test_bad_input_is_named():
 
 @laws
 @given(moduli, orders)
-def test_rows_of_finds_every_row_once(p, order):
+def test_rows_of_finds_every_row_once(p: int, order: str) -> None:
     basis = fourier_basis(p, order)
     assert basis.rows_of(*range(p // 2 + 1)) == list(range(p))
     assert [basis.frequencies[row] for row in basis.rows_of(p // 2)] == [p // 2] * (1 if p % 2 == 0 else 2)

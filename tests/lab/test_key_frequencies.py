@@ -47,19 +47,21 @@ def block_shares(neuron: torch.Tensor, p: int) -> list[float]:
 
 @laws
 @given(st.integers(2, 12), seeds)
-def test_shares_are_least_squares_on_each_block(p, seed):
+def test_shares_are_least_squares_on_each_block(p: int, seed: int) -> None:
     neurons = random(3, p, p, seed=seed) + 2.0
     result = neuron_frequencies(neurons.reshape(3, -1).T, p)
     for i in range(3):
         expected = block_shares(neurons[i], p)
-        torch.testing.assert_close(result.shares.values[i], torch.tensor(expected, dtype=torch.float64), atol=LAW, rtol=0)
+        torch.testing.assert_close(
+            result.shares.values[i], torch.tensor(expected, dtype=torch.float64), atol=LAW, rtol=0
+        )
         assert int(result.frequency.values[i]) == 1 + expected.index(max(expected))
         assert math.isclose(result.share.values[i], max(expected), abs_tol=LAW)
     assert float(result.shares.values.sum(1).max()) <= 1 + LAW
 
 
 @pytest.mark.parametrize("p", [9, 10, 113])
-def test_every_frequency_can_win_the_last_one_included(p):
+def test_every_frequency_can_win_the_last_one_included(p: int) -> None:
     x = torch.arange(p, dtype=torch.float64)
     waves = [torch.cos(2 * math.pi * k * (x[:, None] + x) / p + 0.3).flatten() for k in range(1, p // 2 + 1)]
     result = neuron_frequencies(torch.stack(waves, 1), p)
@@ -69,7 +71,7 @@ def test_every_frequency_can_win_the_last_one_included(p):
     assert key_frequencies_of_neurons(result).frequencies == tuple(range(1, p // 2 + 1))
 
 
-def test_clusters_gather_neurons_above_the_cut_with_their_pooled_variance():
+def test_clusters_gather_neurons_above_the_cut_with_their_pooled_variance() -> None:
     p = 11
     x = torch.arange(p, dtype=torch.float64)
     wave = [torch.cos(2 * math.pi * k * x / p)[:, None].expand(p, p).flatten() for k in range(p)]
@@ -84,7 +86,7 @@ def test_clusters_gather_neurons_above_the_cut_with_their_pooled_variance():
     assert neuron_frequencies(neurons, p, cut=1.0).clusters == ()
 
 
-def test_a_network_without_single_frequency_neurons_has_no_key_frequency_by_neurons():
+def test_a_network_without_single_frequency_neurons_has_no_key_frequency_by_neurons() -> None:
     result = neuron_frequencies(random(121, 30, seed=0).relu(), 11)
     assert result.clusters == ()
     assert key_frequencies_of_neurons(result).frequencies == ()
@@ -92,7 +94,7 @@ def test_a_network_without_single_frequency_neurons_has_no_key_frequency_by_neur
 
 @laws
 @given(seeds, st.sets(st.integers(1, 29), min_size=2, max_size=4), st.sampled_from([59, 58]))
-def test_every_rule_returns_the_frequencies_of_the_analytic_network(seed, chosen, p):
+def test_every_rule_returns_the_frequencies_of_the_analytic_network(seed: int, chosen: set[int], p: int) -> None:
     """Gromov's network: units, embedding and output have exactly the frequencies put in; its logits mostly so."""
     network = quadratic_network(p, 600, torch.Generator().manual_seed(seed), chosen)
     expected = tuple(sorted(chosen))
@@ -105,7 +107,7 @@ def test_every_rule_returns_the_frequencies_of_the_analytic_network(seed, chosen
     assert float((neurons.frequency.values == network.frequencies).double().mean()) > 0.9
 
 
-def test_rules_state_themselves():
+def test_rules_state_themselves() -> None:
     p = 23
     fit = fit_logits(sum_logits(cosine_logits(p, {3: 4.0, 5: 1.1, 7: 0.9, 11: -3.0}), p))
     keys = key_frequencies_of_logits(fit)
@@ -119,18 +121,20 @@ def test_rules_state_themselves():
     assert key_frequencies_of_map(spectrum).rule == "neuron_logit_map"
 
 
-@pytest.mark.parametrize("logits", [torch.zeros(9, 9, 9), torch.randn(9).expand(9, 9, 9), -20.0 * torch.eye(9)[sum_index(9)]])
-def test_logits_without_a_right_answer_have_no_key_frequency(logits):
+@pytest.mark.parametrize(
+    "logits", [torch.zeros(9, 9, 9), torch.randn(9).expand(9, 9, 9), -20.0 * torch.eye(9)[sum_index(9)]]
+)
+def test_logits_without_a_right_answer_have_no_key_frequency(logits: torch.Tensor) -> None:
     assert key_frequencies_of_logits(fit_logits(sum_logits(logits, 9))).frequencies == ()
 
 
 @pytest.mark.parametrize("p", [10, 11])
-def test_a_table_of_right_answers_has_them_all(p):
+def test_a_table_of_right_answers_has_them_all(p: int) -> None:
     logits = 10 * torch.nn.functional.one_hot(sum_index(p), p).double()
     assert key_frequencies_of_logits(fit_logits(sum_logits(logits, p))).frequencies == tuple(range(1, p // 2 + 1))
 
 
-def test_bad_activations_are_named():
+def test_bad_activations_are_named() -> None:
     with pytest.raises(ShapeError, match=r"activations must have shape \[pairs=25, neuron\]; \[5, 5\] came"):
         neuron_frequencies(torch.zeros(5, 5), 5)
     with pytest.raises(ShapeError, match=r"real floating point; torch\.int64"):

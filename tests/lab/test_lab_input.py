@@ -1,6 +1,8 @@
 """What comes in: logits of anybody, operations, splits. Every refusal names the argument, what came and what is needed."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,7 +30,7 @@ laws = settings(deadline=None, max_examples=30)
 
 @laws
 @given(st.integers(2, 12), st.sampled_from(["addition", "subtraction"]), st.integers(0, 2**32))
-def test_grouping_by_sum_loses_nothing(p, operation, seed):
+def test_grouping_by_sum_loses_nothing(p: int, operation: str, seed: int) -> None:
     logits = torch.randn(p, p, p, generator=torch.Generator().manual_seed(seed))
     sums = sum_logits(logits, p, operation)
     assert torch.equal(sums.cube(), logits.double())
@@ -55,18 +57,18 @@ def test_grouping_by_sum_loses_nothing(p, operation, seed):
         lambda cube: cube.numpy().reshape(25, 5),
     ],
 )
-def test_any_array_of_logits_will_do(convert):
+def test_any_array_of_logits_will_do(convert: Callable[[torch.Tensor], torch.Tensor | np.ndarray]) -> None:
     cube = torch.randn(5, 5, 5, generator=torch.Generator().manual_seed(0))
     assert torch.equal(sum_logits(convert(cube), 5).cube(), cube.double())
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_half_precision_is_read_as_it_stands(dtype):
+def test_half_precision_is_read_as_it_stands(dtype: Any) -> None:
     cube = torch.randn(5, 5, 5, generator=torch.Generator().manual_seed(0)).to(dtype)
     assert torch.equal(sum_logits(cube, 5).cube(), cube.double())
 
 
-def test_logits_are_copied_not_shared():
+def test_logits_are_copied_not_shared() -> None:
     cube = torch.zeros(3, 3, 3, dtype=torch.float64)
     sums = sum_logits(cube, 3)
     cube += 1
@@ -86,26 +88,26 @@ def test_logits_are_copied_not_shared():
         ((0,), r"\[0\] came"),
     ],
 )
-def test_wrong_shapes_name_axes_and_sizes(shape, message):
+def test_wrong_shapes_name_axes_and_sizes(shape: tuple[int, ...], message: str) -> None:
     for array in (torch.zeros(shape), np.zeros(shape)):
         with pytest.raises(ShapeError, match="logits must have shape .*" + message):
             analyse(array, p=5)
 
 
 @pytest.mark.parametrize("dtype", [torch.long, torch.bool, torch.complex64, torch.uint8])
-def test_wrong_torch_dtypes_are_named(dtype):
+def test_wrong_torch_dtypes_are_named(dtype: Any) -> None:
     with pytest.raises(ShapeError, match=f"logits must be real floating point; a tensor of {dtype} came"):
         analyse(torch.zeros(5, 5, 5).to(dtype), p=5)
 
 
 @pytest.mark.parametrize("dtype", [np.int64, np.bool_, np.complex128, object, "U1"])
-def test_wrong_numpy_dtypes_are_named(dtype):
+def test_wrong_numpy_dtypes_are_named(dtype: Any) -> None:
     with pytest.raises(ShapeError, match="logits must be real floating point; a numpy array of"):
         analyse(np.zeros((5, 5, 5)).astype(dtype), p=5)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_logits_that_are_not_finite_are_located(value):
+def test_logits_that_are_not_finite_are_located(value: float) -> None:
     cube = torch.zeros(5, 5, 5)
     cube[1, 2, 3] = value
     cube[4, 4, 4] = value
@@ -113,7 +115,7 @@ def test_logits_that_are_not_finite_are_located(value):
         analyse(cube, p=5)
 
 
-def test_opposite_infinities_are_seen_too():
+def test_opposite_infinities_are_seen_too() -> None:
     cube = torch.zeros(5, 5, 5)
     cube[0, 0, 0], cube[0, 0, 1] = math.inf, -math.inf
     with pytest.raises(ArgumentError, match="2 are not"):
@@ -121,14 +123,14 @@ def test_opposite_infinities_are_seen_too():
 
 
 @pytest.mark.parametrize("p", [1, 0, -5, True])
-def test_p_must_be_an_integer_of_at_least_two(p):
+def test_p_must_be_an_integer_of_at_least_two(p: int) -> None:
     with pytest.raises(ArgumentError, match="p must be an integer of at least 2"):
         analyse(torch.zeros(5, 5, 5), p=p)
 
 
-def test_what_does_not_fit_memory_is_refused(monkeypatch):
+def test_what_does_not_fit_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sums_module, "FACTOR", 10**15)
-    with pytest.raises(BudgetError, match="the analysis of logits for p=5 would hold .* Take a smaller modulus"):
+    with pytest.raises(BudgetError, match=r"the analysis of logits for p=5 would hold .* Take a smaller modulus"):
         analyse(torch.zeros(5, 5, 5), p=5)
 
 
@@ -136,17 +138,19 @@ def test_what_does_not_fit_memory_is_refused(monkeypatch):
 
 
 @given(st.integers(2, 30))
-def test_sum_index_is_the_label_of_the_task(p):
+def test_sum_index_is_the_label_of_the_task(p: int) -> None:
     assert torch.equal(sum_index(p, "addition").flatten(), ModularAddition(p).labels())
     assert torch.equal(sum_index(p, "subtraction").flatten(), ModularSubtraction(p).labels())
     for operation in ("addition", "subtraction"):
         assert torch.bincount(sum_index(p, operation).flatten(), minlength=p).tolist() == [p] * p
 
 
-def test_operations_that_are_no_sums_are_refused():
+def test_operations_that_are_no_sums_are_refused() -> None:
     assert operation_of(ModularAddition(5)) == "addition"
     assert operation_of(ModularSubtraction(5)) == "subtraction"
-    with pytest.raises(ArgumentError, match="multiplication is a sum only of discrete logarithms: .*discrete_log_cube"):
+    with pytest.raises(
+        ArgumentError, match=r"multiplication is a sum only of discrete logarithms: .*discrete_log_cube"
+    ):
         operation_of(ModularMultiplication(5))
     with pytest.raises(ArgumentError, match="operation must be one of addition, subtraction; 'sum-of-squares' came"):
         operation_of(SumOfSquares(5))
@@ -155,7 +159,7 @@ def test_operations_that_are_no_sums_are_refused():
 
 
 @pytest.mark.parametrize("p", [3, 5, 7, 11, 23, 59, 113])
-def test_discrete_logarithms_turn_products_into_sums(p):
+def test_discrete_logarithms_turn_products_into_sums(p: int) -> None:
     g = primitive_root(p)
     assert sorted(pow(g, e, p) for e in range(p - 1)) == list(range(1, p))
     product = torch.arange(p)[:, None] * torch.arange(p) % p
@@ -164,7 +168,7 @@ def test_discrete_logarithms_turn_products_into_sums(p):
     assert torch.equal(cube, discrete_log_cube(torch.nn.functional.one_hot(product, p).double().reshape(p * p, p), p))
 
 
-def test_discrete_log_rows_follow_the_cube():
+def test_discrete_log_rows_follow_the_cube() -> None:
     p = 7
     logits = torch.randn(p * p, p, generator=torch.Generator().manual_seed(0))
     rows = torch.randperm(p * p, generator=torch.Generator().manual_seed(1))[:20]
@@ -175,7 +179,7 @@ def test_discrete_log_rows_follow_the_cube():
     assert torch.equal(cube[moved].sort(1).values, logits[kept][:, 1:].sort(1).values)
 
 
-def test_discrete_logarithms_need_a_prime():
+def test_discrete_logarithms_need_a_prime() -> None:
     with pytest.raises(ArgumentError, match="discrete logarithms need a prime p; 9 came"):
         discrete_log_cube(torch.zeros(9, 9, 9), 9)
     with pytest.raises(ArgumentError, match="p must be an integer of at least 3; 2 came"):
@@ -187,7 +191,7 @@ def test_discrete_logarithms_need_a_prime():
 # ---- splits -------------------------------------------------------------------------------------------------------
 
 
-def test_pairs_not_trained_on_are_held_out():
+def test_pairs_not_trained_on_are_held_out() -> None:
     pairs = pair_sets(3, torch.tensor([0, 4]))
     assert {name: pairs.count(name) for name in ("all", "train", "test")} == {"all": 9, "train": 2, "test": 7}
     assert pairs.unseen == "test"
@@ -196,14 +200,14 @@ def test_pairs_not_trained_on_are_held_out():
 
 
 @pytest.mark.parametrize("test", [None, torch.tensor([], dtype=torch.long)])
-def test_a_split_that_trains_on_everything_has_no_test_set(test):
+def test_a_split_that_trains_on_everything_has_no_test_set(test: torch.Tensor | None) -> None:
     pairs = pair_sets(3, torch.arange(9), test)
     assert pairs.unseen == "all"
     assert pairs.count("test") == 0
     assert analyse(torch.zeros(3, 3, 3), p=3, train=torch.arange(9), test=test).scores.test is None
 
 
-def test_without_a_split_only_all_pairs_are_known():
+def test_without_a_split_only_all_pairs_are_known() -> None:
     pairs = pair_sets(3)
     assert (pairs.count("all"), pairs.count("train"), pairs.unseen) == (9, 0, "all")
 
@@ -223,19 +227,21 @@ def test_without_a_split_only_all_pairs_are_known():
         ([[0]], None, ShapeError, r"\[1, 1\] came"),
     ],
 )
-def test_bad_splits_are_named(train, test, error, message):
-    def rows(values):
-        return None if values is None else torch.tensor(values, dtype=torch.long) if values == [] else torch.tensor(values)
+def test_bad_splits_are_named(
+    train: list[Any] | None, test: list[Any] | None, error: type[Exception], message: str
+) -> None:
+    def rows(values: list[Any] | None) -> torch.Tensor | None:
+        return None if values is None else torch.tensor(values, dtype=None if values else torch.long)
 
     with pytest.raises(error, match=message):
         analyse(torch.zeros(3, 3, 3), p=3, train=rows(train), test=rows(test))
 
 
-def test_scores_are_found_by_name():
+def test_scores_are_found_by_name() -> None:
     scores = Scores(Score(1.0, 0.5, 9), Score(0.5, 1.0, 3))
     assert scores.on("train") is scores.train
     assert scores.on("test") is None
     assert scores.unseen is scores.all
     assert chance_loss(113) == pytest.approx(4.72739, abs=1e-5)
-    with pytest.raises(UnknownNameError, match="no set of pairs is called 'training'. Nearest: 'train'"):
+    with pytest.raises(UnknownNameError, match=r"no set of pairs is called 'training'\. Nearest: 'train'"):
         scores.on("training")

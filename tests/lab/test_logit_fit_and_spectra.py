@@ -1,6 +1,7 @@
 """Cosine fits of logits, spectra of matrices, Gini coefficients: against dense least squares and definitions."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ def random(*shape: int, seed: int) -> torch.Tensor:
 
 @laws
 @given(st.integers(2, 14), seeds, st.sampled_from(["addition", "subtraction"]))
-def test_fit_is_dense_least_squares(p, seed, operation):
+def test_fit_is_dense_least_squares(p: int, seed: int, operation: str) -> None:
     logits = random(p, p, p, seed=seed)
     fit = fit_logits(sum_logits(logits, p, operation))
     centred = (logits - logits.mean(2, keepdim=True)).flatten()
@@ -55,8 +56,10 @@ def test_fit_is_dense_least_squares(p, seed, operation):
 
 @laws
 @given(st.integers(3, 16), st.data())
-def test_fit_returns_the_amplitudes_put_in(p, data):
-    amplitudes = data.draw(st.dictionaries(st.integers(1, p // 2), st.floats(-9, 9).filter(lambda x: abs(x) > 0.1), min_size=1))
+def test_fit_returns_the_amplitudes_put_in(p: int, data: st.DataObject) -> None:
+    amplitudes = data.draw(
+        st.dictionaries(st.integers(1, p // 2), st.floats(-9, 9).filter(lambda x: abs(x) > 0.1), min_size=1)
+    )
     fit = fit_logits(sum_logits(cosine_logits(p, amplitudes), p))
     for k in range(1, p // 2 + 1):
         assert math.isclose(fit.coefficients.values[k - 1], amplitudes.get(k, 0.0), abs_tol=1e-9)
@@ -66,21 +69,23 @@ def test_fit_returns_the_amplitudes_put_in(p, data):
     torch.testing.assert_close(fit.profile.values, curve, atol=1e-9, rtol=0)
 
 
-def test_a_table_of_right_answers_has_every_frequency_alike():
+def test_a_table_of_right_answers_has_every_frequency_alike() -> None:
     p = 11
     fit = fit_logits(sum_logits(torch.nn.functional.one_hot(sum_index(p), p).double(), p))
     torch.testing.assert_close(fit.explained.values, torch.full((5,), 2 / (p - 1), dtype=torch.float64))
 
 
 @pytest.mark.parametrize("level", [0.0, 7.3])
-def test_constant_logits_have_no_cosines(level):
+def test_constant_logits_have_no_cosines(level: float) -> None:
     fit = fit_logits(sum_logits(torch.full((9, 9, 9), level), 9))
     assert fit.coefficients.values.abs().max() == fit.explained.values.max() == 0
 
 
 @laws
 @given(st.integers(2, 10), seeds)
-def test_cosine_fit_loss_is_that_of_the_fitted_cosines(brute_score, p, seed):
+def test_cosine_fit_loss_is_that_of_the_fitted_cosines(
+    brute_score: Callable[..., tuple[float, float]], p: int, seed: int
+) -> None:
     sums = sum_logits(random(p, p, p, seed=seed), p)
     fit = fit_logits(sums)
     chosen = tuple(range(1, 1 + max(1, p // 4)))
@@ -94,7 +99,7 @@ def test_cosine_fit_loss_is_that_of_the_fitted_cosines(brute_score, p, seed):
 
 @laws
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=30).filter(lambda x: sum(x) > 1e-3))
-def test_gini_is_the_mean_difference(values):
+def test_gini_is_the_mean_difference(values: list[float]) -> None:
     x = np.array(values)
     mean_difference = np.abs(x[:, None] - x[None]).mean() / (2 * x.mean())
     assert math.isclose(gini(torch.tensor(values, dtype=torch.float64)), mean_difference, abs_tol=1e-9)
@@ -102,13 +107,13 @@ def test_gini_is_the_mean_difference(values):
 
 @laws
 @given(st.lists(st.floats(0.01, 100), min_size=1), st.floats(0.1, 10))
-def test_gini_knows_no_scale_and_lies_between_equal_and_one_holder(values, factor):
+def test_gini_knows_no_scale_and_lies_between_equal_and_one_holder(values: list[float], factor: float) -> None:
     x = torch.tensor(values, dtype=torch.float64)
     assert math.isclose(gini(x), gini(factor * x), abs_tol=LAW)
     assert -LAW <= gini(x) <= 1 - 1 / len(values) + LAW
 
 
-def test_gini_at_its_ends():
+def test_gini_at_its_ends() -> None:
     assert gini(torch.ones(7)) == pytest.approx(0, abs=1e-12)
     assert gini(torch.tensor([0.0, 0, 0, 0, 5])) == pytest.approx(0.8)
     assert gini(torch.zeros(3)) == 0
@@ -117,7 +122,7 @@ def test_gini_at_its_ends():
             gini(wrong)
 
 
-def test_noise_gini_is_that_of_noise():
+def test_noise_gini_is_that_of_noise() -> None:
     generator = torch.Generator().manual_seed(0)
     one = torch.randn(1001, 64, generator=generator)
     two = torch.randn(1001, 64, generator=generator) @ torch.randn(64, 256, generator=generator)
@@ -128,7 +133,7 @@ def test_noise_gini_is_that_of_noise():
 
 @laws
 @given(st.integers(2, 30), seeds)
-def test_spectrum_holds_the_whole_energy(p, seed):
+def test_spectrum_holds_the_whole_energy(p: int, seed: int) -> None:
     matrix = random(p, 4, seed=seed)
     spectrum = fourier_spectrum(matrix)
     assert spectrum.components.along("component") == fourier_basis(p).names
@@ -147,7 +152,7 @@ def test_spectrum_holds_the_whole_energy(p, seed):
 
 @laws
 @given(st.integers(2, 20), seeds)
-def test_singular_spectrum_is_the_svd(p, seed):
+def test_singular_spectrum_is_the_svd(p: int, seed: int) -> None:
     matrix = random(p, 6, seed=seed)
     spectrum = singular_spectrum(matrix)
     torch.testing.assert_close(spectrum.values.values, torch.linalg.svdvals(matrix))
@@ -157,7 +162,7 @@ def test_singular_spectrum_is_the_svd(p, seed):
     assert spectrum.amplitudes.values.shape == (min(p, 6), p // 2 + 1)
 
 
-def test_singular_vectors_of_one_frequency_show_it():
+def test_singular_vectors_of_one_frequency_show_it() -> None:
     p, k = 31, 5
     basis = fourier_basis(p)
     spectrum = singular_spectrum(basis.rows[basis.rows_of(k)].T @ random(2, 8, seed=0))
@@ -166,7 +171,7 @@ def test_singular_vectors_of_one_frequency_show_it():
 
 
 @pytest.mark.parametrize("p", [6, 7])
-def test_tokens_of_one_frequency_lie_on_a_circle_in_order(p):
+def test_tokens_of_one_frequency_lie_on_a_circle_in_order(p: int) -> None:
     angle = 2 * math.pi * 2 * torch.arange(p, dtype=torch.float64) / p
     plane = torch.linalg.qr(random(5, 2, seed=1)).Q
     points = frequency_circle(3 * torch.stack([angle.cos(), angle.sin()], 1) @ plane.T + 4.0, 2)
@@ -178,7 +183,7 @@ def test_tokens_of_one_frequency_lie_on_a_circle_in_order(p):
     torch.testing.assert_close(turned.sin(), angle.sin())
 
 
-def test_the_last_frequency_of_an_even_modulus_is_a_line():
+def test_the_last_frequency_of_an_even_modulus_is_a_line() -> None:
     points = frequency_circle(random(6, 4, seed=0), 3)
     assert points.values.shape == (6, 2)
     assert float(points.values[:, 1].abs().max()) == 0
@@ -186,13 +191,17 @@ def test_the_last_frequency_of_an_even_modulus_is_a_line():
     assert float(frequency_circle(torch.zeros(6, 4), 1).values.abs().max()) == 0
 
 
-def test_sum_of_squared_weights_adds_tensors_in_double():
-    weights = {"a": torch.full((3, 3), 2.0, dtype=torch.float16), "b": torch.ones(2), "mask": torch.ones(9, dtype=torch.bool)}
+def test_sum_of_squared_weights_adds_tensors_in_double() -> None:
+    weights = {
+        "a": torch.full((3, 3), 2.0, dtype=torch.float16),
+        "b": torch.ones(2),
+        "mask": torch.ones(9, dtype=torch.bool),
+    }
     assert sum_of_squared_weights(weights) == 38
     assert sum_of_squared_weights({}) == 0
 
 
-def test_bad_matrices_are_named():
+def test_bad_matrices_are_named() -> None:
     for call in (fourier_spectrum, singular_spectrum, lambda matrix: frequency_circle(matrix, 1)):
         for wrong in (torch.zeros(3), torch.zeros(1, 3), torch.zeros(3, 0)):
             with pytest.raises(ShapeError, match=r"shape \[p, width\] with p of at least 2"):
@@ -210,7 +219,7 @@ def test_bad_matrices_are_named():
 
 @pytest.mark.parametrize("p", [11, 12])
 @pytest.mark.parametrize("operation", ["addition", "subtraction"])
-def test_directions_of_neurons_that_are_waves_in_the_sum(p, operation):
+def test_directions_of_neurons_that_are_waves_in_the_sum(p: int, operation: str) -> None:
     """Neurons that are exactly the waves, read by a map of the same waves, are explained wholly; noise is not."""
     basis, index = fourier_basis(p), sum_index(p, operation).flatten()
     chosen = (2, p // 2)
@@ -227,7 +236,7 @@ def test_directions_of_neurons_that_are_waves_in_the_sum(p, operation):
     assert all(fit.cosine < 0.2 for fit in noisy)
 
 
-def test_directions_share_is_that_of_a_regression():
+def test_directions_share_is_that_of_a_regression() -> None:
     p, k = 7, 3
     neurons, output_map = random(p * p, 5, seed=2), random(5, p, seed=3)
     fit = direction_fits(neurons, output_map, (k,), p)[0]
@@ -237,7 +246,7 @@ def test_directions_share_is_that_of_a_regression():
     assert fit.sine == pytest.approx(np.corrcoef(target, wave)[0, 1] ** 2)
 
 
-def test_directions_of_dead_neurons_and_bad_shapes():
+def test_directions_of_dead_neurons_and_bad_shapes() -> None:
     fit = direction_fits(torch.zeros(25, 4), torch.zeros(4, 5), (1,), 5)[0]
     assert (fit.cosine, fit.sine) == (0, 0)
     assert direction_fits(torch.zeros(25, 4), torch.zeros(4, 5), (), 5) == ()
@@ -250,7 +259,7 @@ def test_directions_of_dead_neurons_and_bad_shapes():
 # ---- labelled arrays ----------------------------------------------------------------------------------------------
 
 
-def test_labelled_arrays_check_their_words():
+def test_labelled_arrays_check_their_words() -> None:
     array = Labelled(torch.zeros(2, 3), ("freq", "c"), {"freq": (4, 7)})
     assert repr(array) == "Labelled[freq=2, c=3]"
     assert array.along("freq") == (4, 7)
@@ -271,12 +280,12 @@ def test_labelled_arrays_check_their_words():
 
 
 @pytest.mark.parametrize(("p", "width"), [(23, 500), (97, 500)])
-def test_quadratic_network_answers_everything(p, width):
+def test_quadratic_network_answers_everything(p: int, width: int) -> None:
     logits = quadratic_network(p, width, torch.Generator().manual_seed(0)).logits()
     assert bool((logits.argmax(-1) == sum_index(p)).all())
 
 
-def test_quadratic_network_is_its_formula():
+def test_quadratic_network_is_its_formula() -> None:
     p = 7
     network = quadratic_network(p, 3, torch.Generator().manual_seed(1), [2])
     assert set(network.frequencies.tolist()) == {2}

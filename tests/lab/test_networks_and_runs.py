@@ -2,6 +2,7 @@
 
 import json
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -26,7 +27,7 @@ TASK = ModularAddition(P)
 SPLIT = split_rows(P * P, 0.4, 0)
 
 
-def network(p: int = P, seed: int = 0, **fields) -> HookedTransformer:
+def network(p: int = P, seed: int = 0, **fields: Any) -> HookedTransformer:
     base = {
         "n_layers": 1, "n_heads": 2, "d_model": 16, "d_head": 8, "d_mlp": 24, "d_vocab": p + 1, "d_vocab_out": p, "n_ctx": 3,
         "act_fn": "relu", "normalization_type": None, "seed": seed,
@@ -48,7 +49,7 @@ def network(p: int = P, seed: int = 0, **fields) -> HookedTransformer:
         {"positional_embedding_type": None, "attention_dir": "bidirectional"},
     ],
 )
-def test_a_view_is_what_a_plain_run_shows(fields):
+def test_a_view_is_what_a_plain_run_shows(fields: dict[str, Any]) -> None:
     model = network(**fields)
     view = view_network(model, TASK.tokens(), P)
     with torch.no_grad():
@@ -69,13 +70,13 @@ def test_a_view_is_what_a_plain_run_shows(fields):
     assert view.weights.keys() == dict(model.named_parameters()).keys()
 
 
-def test_a_view_is_made_in_float64_whatever_the_network_is():
+def test_a_view_is_made_in_float64_whatever_the_network_is() -> None:
     view = view_network(network(dtype=torch.bfloat16), TASK.tokens(), P)
     assert view.logits.dtype == torch.float64
     assert repr(view) == "NetworkView(p=13, attention=Labelled[layer=1, head=2, key_pos=3, a=13, b=13])"
 
 
-def test_hooks_of_the_user_take_no_part_and_stay():
+def test_hooks_of_the_user_take_no_part_and_stay() -> None:
     model = network()
     plain = view_network(model, TASK.tokens(), P).logits
     model.add_hook("blocks.0.hook_mlp_out", lambda value, hook: value * 0)
@@ -84,8 +85,10 @@ def test_hooks_of_the_user_take_no_part_and_stay():
         assert not torch.allclose(model(TASK.tokens())[:, -1].double(), plain, atol=1e-3)
 
 
-def test_networks_that_do_not_fit_are_refused():
-    with pytest.raises(ArgumentError, match="needs at least 13 tokens and exactly 13 outputs; d_vocab=12 and d_vocab_out=11"):
+def test_networks_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(
+        ArgumentError, match="needs at least 13 tokens and exactly 13 outputs; d_vocab=12 and d_vocab_out=11"
+    ):
         analyse_network(network(11), TASK)
     with pytest.raises(ArgumentError, match="d_vocab=14 and d_vocab_out=14 came"):
         analyse_network(network(d_vocab_out=14), TASK)
@@ -106,7 +109,7 @@ def test_networks_that_do_not_fit_are_refused():
 # ---- the analysis of a network ------------------------------------------------------------------------------------
 
 
-def test_all_measures_of_a_network_are_in_its_table():
+def test_all_measures_of_a_network_are_in_its_table() -> None:
     analysis = analyse_network(network(), TASK, SPLIT)
     names = [row.name for row in analysis.table()]
     assert len(names) == len(set(names))
@@ -125,7 +128,7 @@ def test_all_measures_of_a_network_are_in_its_table():
     assert "<table>" in analysis._repr_html_()
 
 
-def test_measures_of_the_network_read_the_right_arrays():
+def test_measures_of_the_network_read_the_right_arrays() -> None:
     model = network()
     analysis = analyse_network(model, TASK, SPLIT)
     measures = analysis.network
@@ -142,7 +145,7 @@ def test_measures_of_the_network_read_the_right_arrays():
     assert [rule.rule for rule in rules] == ["embedding", "neuron_logit_map", "neurons"]
 
 
-def test_a_network_without_mlps_has_the_measures_that_apply():
+def test_a_network_without_mlps_has_the_measures_that_apply() -> None:
     analysis = analyse_network(network(attn_only=True, d_mlp=None, act_fn=None), TASK, SPLIT)
     measures = analysis.network
     assert measures is not None
@@ -153,7 +156,7 @@ def test_a_network_without_mlps_has_the_measures_that_apply():
     assert "neurons.above_cut" not in [row.name for row in analysis.table()]
 
 
-def test_without_a_split_train_and_test_are_left_out():
+def test_without_a_split_train_and_test_are_left_out() -> None:
     analysis = analyse_network(network(), TASK)
     assert analysis.scores.train is None
     assert not [row.name for row in analysis.table() if ".train" in row.name or ".test" in row.name]
@@ -163,7 +166,7 @@ def test_without_a_split_train_and_test_are_left_out():
 # ---- tables -------------------------------------------------------------------------------------------------------
 
 
-def test_a_table_is_plain_data_for_programs():
+def test_a_table_is_plain_data_for_programs() -> None:
     table = analyse(cosine_logits(P, {2: 9.0, 5: 9.0}), p=P).table()
     rows = json.loads(json.dumps(table.to_dicts(), allow_nan=False))
     assert [row["name"] for row in rows] == [row.name for row in table]
@@ -173,15 +176,17 @@ def test_a_table_is_plain_data_for_programs():
     assert set(rows[0]) == {"name", "value", "control", "unit", "meaning"}
 
 
-def test_values_that_json_cannot_hold_become_null():
+def test_values_that_json_cannot_hold_become_null() -> None:
     table = MeasureTable((Measure("a", math.inf, math.nan, "", "<b>"), Measure("b", None, None, "", "")))
     assert [(row["value"], row["control"]) for row in table.to_dicts()] == [(None, None), (None, None)]
     assert "&lt;b&gt;" in table._repr_html_()
 
 
-def test_a_table_offers_near_names():
+def test_a_table_offers_near_names() -> None:
     table = analyse(torch.zeros(P, P, P), p=P).table()
-    with pytest.raises(UnknownNameError, match="no measure is called 'restrictd_loss.all'. Nearest: 'restricted_loss.all'"):
+    with pytest.raises(
+        UnknownNameError, match=r"no measure is called 'restrictd_loss.all'\. Nearest: 'restricted_loss.all'"
+    ):
         table["restrictd_loss.all"]
     assert str(table).splitlines()[0].split() == ["measure", "value", "control", "unit", "meaning"]
     assert len(str(table).splitlines()) == len(table) + 1
@@ -214,7 +219,7 @@ def run() -> RunAnalysis:
     return analyse_snapshots(stages(), BIG_TASK, BIG_SPLIT)
 
 
-def test_the_frequency_set_of_a_run_is_that_of_its_last_snapshot(run):
+def test_the_frequency_set_of_a_run_is_that_of_its_last_snapshot(run: RunAnalysis) -> None:
     assert run.frequencies == (3, 7, 22) == run.last.frequencies
     assert run.steps == tuple(STEPS)
     pairs = pair_sets(BIG, BIG_SPLIT.train, BIG_SPLIT.test)
@@ -227,13 +232,13 @@ def test_the_frequency_set_of_a_run_is_that_of_its_last_snapshot(run):
     assert run.curves["loss.train"].along("step") == tuple(STEPS)
 
 
-def test_phases_and_verdict_of_a_run(run):
+def test_phases_and_verdict_of_a_run(run: RunAnalysis) -> None:
     assert [phase.end for phase in run.phases] == [10, 50, 200]
     assert run.verdict.found
     assert repr(run).startswith("RunAnalysis(4 steps to 200, memorisation ends at step 10; circuit formation")
 
 
-def test_a_run_cut_short_reaches_less_and_claims_nothing():
+def test_a_run_cut_short_reaches_less_and_claims_nothing() -> None:
     early = analyse_snapshots(stages()[:2], BIG_TASK, BIG_SPLIT)
     assert early.verdict.claim == "no algorithm found"
     assert [phase.end for phase in early.phases] == [None, None, None]
@@ -244,7 +249,7 @@ def test_a_run_cut_short_reaches_less_and_claims_nothing():
     assert [phase.end for phase in only.phases] == [None, None, None]
 
 
-def test_a_run_without_held_out_pairs_has_no_test_curves():
+def test_a_run_without_held_out_pairs_has_no_test_curves() -> None:
     run = analyse_snapshots(stages(), BIG_TASK, split_rows(BIG * BIG, 1.0, 0))
     assert "loss.test" not in run.curves
     assert run.phases[1].end is run.phases[2].end is None
@@ -254,7 +259,7 @@ def test_a_run_without_held_out_pairs_has_no_test_curves():
     assert "loss.all" in unknown.curves
 
 
-def test_a_run_of_networks_has_curves_of_weights():
+def test_a_run_of_networks_has_curves_of_weights() -> None:
     run = analyse_snapshots([(0, network(seed=0)), (5, network(seed=1))], TASK, SPLIT)
     for place, seed in enumerate((0, 1)):
         measures = analyse_network(network(seed=seed), TASK, SPLIT).network
@@ -267,7 +272,7 @@ def test_a_run_of_networks_has_curves_of_weights():
     assert "sum_of_squared_weights" not in mixed.curves  # half a curve is none
 
 
-def test_progress_is_the_two_losses_and_the_network_itself():
+def test_progress_is_the_two_losses_and_the_network_itself() -> None:
     logits = stages()[-1][1]
     progress = measure_progress(sum_logits(logits, BIG), [3, 7, 22])
     assert progress.scores == analyse(logits, p=BIG).scores
@@ -275,7 +280,7 @@ def test_progress_is_the_two_losses_and_the_network_itself():
     assert progress.excluded.train is None
 
 
-def test_bad_runs_are_named():
+def test_bad_runs_are_named() -> None:
     with pytest.raises(ArgumentError, match="snapshots must have at least one; none came"):
         analyse_snapshots([], TASK)
     logits = torch.zeros(P, P, P)

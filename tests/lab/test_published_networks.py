@@ -6,6 +6,8 @@ folder is missing.
 
 import json
 import math
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -20,7 +22,11 @@ from refractor.tasks.modular import ModularAddition
 
 def forward(weights: dict[str, torch.Tensor], p: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """The one-layer transformer from its formula in float64: logits, neurons and attention at '='."""
-    w = {name.removeprefix("blocks.0."): weight.double() for name, weight in weights.items() if weight.is_floating_point()}
+    w = {
+        name.removeprefix("blocks.0."): weight.double()
+        for name, weight in weights.items()
+        if weight.is_floating_point()
+    }
     a = torch.arange(p)
     tokens = torch.stack([a.repeat_interleave(p), a.repeat(p), torch.full((p * p,), p)], 1)
     x = w["embed.W_E"][tokens] + w["pos_embed.W_pos"]
@@ -34,19 +40,19 @@ def forward(weights: dict[str, torch.Tensor], p: int) -> tuple[torch.Tensor, tor
 
 
 @pytest.fixture(scope="module")
-def c113(published_folder) -> tuple[PublishedRun, Analysis]:
+def c113(published_folder: Callable[[str], Path]) -> tuple[PublishedRun, Analysis]:
     run = read_published_run(published_folder("C113_T_seed1"))
     return run, analyse_network(run.transformer(), ModularAddition(113), run.split(113))
 
 
-def test_the_split_is_the_published_one(c113):
+def test_the_split_is_the_published_one(c113: tuple[PublishedRun, Analysis]) -> None:
     run, _ = c113
     split = run.split(113)
     assert split.train[:4].tolist() == [984, 3756, 6851, 9169]
     assert (len(split.train), len(split.test)) == (3830, 8939)
 
 
-def test_the_view_of_the_network_is_its_formula(c113):
+def test_the_view_of_the_network_is_its_formula(c113: tuple[PublishedRun, Analysis]) -> None:
     run, analysis = c113
     logits, neurons, pattern = forward(dict(run.weights), 113)
     view = analysis.view
@@ -59,7 +65,7 @@ def test_the_view_of_the_network_is_its_formula(c113):
     torch.testing.assert_close(view.attention.values[0, 2, 1, 5, 7], pattern[5 * 113 + 7, 2, 1])
 
 
-def test_the_formula_gives_the_same_figures_without_the_transformer(c113):
+def test_the_formula_gives_the_same_figures_without_the_transformer(c113: tuple[PublishedRun, Analysis]) -> None:
     run, analysis = c113
     split = run.split(113)
     plain = analyse(forward(dict(run.weights), 113)[0], p=113, train=split.train, test=split.test)
@@ -93,11 +99,11 @@ def test_the_formula_gives_the_same_figures_without_the_transformer(c113):
         ("loss.all", 1.5851601308126488e-07, 6),
     ],
 )
-def test_measures_of_c113(c113, name, published, digits):
+def test_measures_of_c113(c113: tuple[PublishedRun, Analysis], name: str, published: float, digits: int) -> None:
     assert c113[1].table()[name].value == pytest.approx(published, rel=1.001 * 10.0 ** (1 - digits))
 
 
-def test_frequencies_and_neurons_of_c113(c113):
+def test_frequencies_and_neurons_of_c113(c113: tuple[PublishedRun, Analysis]) -> None:
     table = c113[1].table()
     assert table["key_frequencies.logits"].value == (16, 30, 56)
     assert table["key_frequencies.neuron_logit_map"].value == (16, 30, 56)
@@ -107,25 +113,27 @@ def test_frequencies_and_neurons_of_c113(c113):
     assert (table["neurons.above_cut"].value, counts) == (495, [196, 103, 196])
     shares = [row.value for row in table if row.name.startswith("direction_explained_variance")]
     assert len(shares) == 6
-    assert (round(min(shares), 3), round(max(shares), 3)) == (0.970, 0.986)  # pyright: ignore[reportArgumentType, reportCallIssue]
+    assert (round(min(shares), 3), round(max(shares), 3)) == (0.970, 0.986)  # pyright: ignore[reportArgumentType]
 
 
-def test_verdict_and_finding_of_c113(c113):
+def test_verdict_and_finding_of_c113(c113: tuple[PublishedRun, Analysis]) -> None:
     analysis = c113[1]
     assert analysis.verdict.claim == "computes a + b mod 113 with the frequencies {16, 30, 56}"
     assert "confidently wrong" in analysis.verdict.notes[0]
-    assert analysis.finding.startswith("Keeping only frequencies {16, 30, 56} and the mean: accuracy 1.000, loss 5.57e-08 (")
+    assert analysis.finding.startswith(
+        "Keeping only frequencies {16, 30, 56} and the mean: accuracy 1.000, loss 5.57e-08 ("
+    )
     assert analysis.finding.endswith("Removing them: accuracy 0.010, chance 0.009.")
     assert float(analysis.restricted.control.losses().min()) > 1  # even of a set that shares two frequencies
 
 
-def test_restricted_loss_of_every_rule_is_shown(c113):
+def test_restricted_loss_of_every_rule_is_shown(c113: tuple[PublishedRun, Analysis]) -> None:
     results = {result.keys.rule: result.restricted.scores.all.loss for result in c113[1].rules}
     assert list(results) == ["logits", "embedding", "neuron_logit_map", "neurons"]
     assert all(loss == pytest.approx(5.57e-8, rel=1e-2) for loss in results.values())
 
 
-def test_mixer_of_c113(c113):
+def test_mixer_of_c113(c113: tuple[PublishedRun, Analysis]) -> None:
     mixer = c113[1].mixer
     assert len(mixer.scores) == 8
     assert mixer.score([16, 30, 56]).all.loss == pytest.approx(5.56835e-8, rel=1e-5)
@@ -133,7 +141,7 @@ def test_mixer_of_c113(c113):
     assert [round(value, 3) for value in mixer.coefficients.values.tolist()] == [34.406, 22.894, 13.654]
 
 
-def test_float32_logits_are_good_enough(c113):
+def test_float32_logits_are_good_enough(c113: tuple[PublishedRun, Analysis]) -> None:
     run, analysis = c113
     with torch.no_grad():
         logits = run.transformer()(ModularAddition(113).tokens())[:, -1]
@@ -141,7 +149,7 @@ def test_float32_logits_are_good_enough(c113):
     assert single.restricted.scores.all.loss == pytest.approx(analysis.restricted.scores.all.loss, rel=1e-4)
 
 
-def test_an_even_modulus_with_its_last_frequency(published_folder):
+def test_an_even_modulus_with_its_last_frequency(published_folder: Callable[[str], Path]) -> None:
     """C118 uses frequency 59 = p / 2, which has no sine."""
     run = read_published_run(published_folder("C118_T_seed1"))
     analysis = analyse_network(run.transformer(), ModularAddition(118), run.split(118))
@@ -149,12 +157,16 @@ def test_an_even_modulus_with_its_last_frequency(published_folder):
     assert analysis.frequencies == (10, 16, 19, 37, 59)
     assert analysis.verdict.found
     assert analysis.table()["loss.train"].value == pytest.approx(published["train_loss"], rel=1e-5)
-    assert analysis.table()["logit_explained_variance"].value == pytest.approx(published["percent_logits_explained"], rel=1e-5)
+    assert analysis.table()["logit_explained_variance"].value == pytest.approx(
+        published["percent_logits_explained"], rel=1e-5
+    )
     for k in (10, 16, 19, 37):
         assert float(analysis.fit.similarity.values[k - 1]) == pytest.approx(
             published[f"logit_freq_{k}_rep_trace_similarity"], rel=1e-5
         )
-    assert float(analysis.fit.similarity.values[58]) == pytest.approx(published["logit_sign_rep_trace_similarity"], rel=1e-5)
+    assert float(analysis.fit.similarity.values[58]) == pytest.approx(
+        published["logit_sign_rep_trace_similarity"], rel=1e-5
+    )
     network = analysis.network
     assert network is not None
     assert network.neurons is not None
@@ -163,7 +175,7 @@ def test_an_even_modulus_with_its_last_frequency(published_folder):
     assert float(network.circles[59].values[:, 1].abs().max()) == 0
 
 
-def test_another_architecture_through_its_logits(published_folder):
+def test_another_architecture_through_its_logits(published_folder: Callable[[str], Path]) -> None:
     """C113_MLP is no transformer; its published similarities come out, and its harmonics stay below the cut."""
     folder = published_folder("C113_MLP_seed1")
     run, published = read_published_run(folder), json.loads((folder / "summary_metrics.json").read_text())
@@ -179,14 +191,14 @@ def test_another_architecture_through_its_logits(published_folder):
     assert analysis.verdict.found
 
 
-def test_a_published_network_before_training_is_nothing(c113):
+def test_a_published_network_before_training_is_nothing(c113: tuple[PublishedRun, Analysis]) -> None:
     model = c113[0].transformer()
     model.init_weights()
     analysis = analyse_network(model, ModularAddition(113), c113[0].split(113))
     assert analysis.verdict.claim == "no algorithm found"
 
 
-def test_views_do_not_touch_the_model(c113):
+def test_views_do_not_touch_the_model(c113: tuple[PublishedRun, Analysis]) -> None:
     model = c113[0].transformer()
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
     view_network(model, ModularAddition(113).tokens(), 113)
@@ -201,8 +213,8 @@ WEIGHTS = {"W_x": torch.zeros(5, 4), "W_y": torch.zeros(5, 4), "W": torch.zeros(
 
 
 @pytest.fixture
-def write(tmp_path):
-    def folder(config, weights=WEIGHTS):
+def write(tmp_path: Path) -> Callable[..., Path]:
+    def folder(config: object, weights: object = WEIGHTS) -> Path:
         (tmp_path / "cfg.json").write_text(config if isinstance(config, str) else json.dumps(config))
         torch.save(weights, tmp_path / "model.pt")
         return tmp_path
@@ -210,7 +222,7 @@ def write(tmp_path):
     return folder
 
 
-def test_a_run_is_read_as_it_was_stored(write):
+def test_a_run_is_read_as_it_was_stored(write: Callable[..., Path]) -> None:
     run = read_published_run(write(CONFIG, {**WEIGHTS, "x_embed": torch.zeros(1)}))
     assert (run.group, run.parameter, run.architecture, run.fraction, run.seed) == ("cyclic", 5, "mlp", 0.5, 1)
     assert sorted(run.weights) == ["W", "W_U", "W_x", "W_y"]
@@ -220,12 +232,12 @@ def test_a_run_is_read_as_it_was_stored(write):
         run.transformer()
 
 
-def test_old_names_of_the_embeddings_are_read(write):
+def test_old_names_of_the_embeddings_are_read(write: Callable[..., Path]) -> None:
     old = {"W_E_a": WEIGHTS["W_x"] + 1, "W_E_b": WEIGHTS["W_y"], "W": WEIGHTS["W"], "W_U": WEIGHTS["W_U"]}
     assert float(read_published_run(write(CONFIG, old)).mlp().W_x.max()) == 1
 
 
-def test_the_mlp_is_its_formula():
+def test_the_mlp_is_its_formula() -> None:
     generator = torch.Generator().manual_seed(0)
     weights = {name: torch.randn(weight.shape, generator=generator) for name, weight in WEIGHTS.items()}
     from refractor.lab.one_layer_mlp import OneLayerMLP
@@ -241,14 +253,20 @@ def test_the_mlp_is_its_formula():
     ("config", "error", "message"),
     [
         ({**CONFIG, "group": "__import__('os')"}, ConfigError, "group must be one of CyclicGroup, .*came"),
-        ({**CONFIG, "model": "BilinearNet"}, ConfigError, "model must be one of OneLayerMLP, Transformer; 'BilinearNet' came"),
+        (
+            {**CONFIG, "model": "BilinearNet"},
+            ConfigError,
+            "model must be one of OneLayerMLP, Transformer; 'BilinearNet' came",
+        ),
         ({**CONFIG, "surprise": 1}, ConfigError, r"unknown keys \['surprise'\]"),
         ({"group": "CyclicGroup"}, ConfigError, r"missing keys \['group_parameter', 'model', 'frac_train', 'seed'\]"),
         ([1], ConfigError, "must hold a JSON object; list came"),
         ("{", StoreError, "cannot be read as a configuration"),
     ],
 )
-def test_bad_configurations_are_refused(write, config, error, message):
+def test_bad_configurations_are_refused(
+    write: Callable[..., Path], config: object, error: type[Exception], message: str
+) -> None:
     with pytest.raises(error, match=message):
         read_published_run(write(config))
 
@@ -261,12 +279,14 @@ def test_bad_configurations_are_refused(write, config, error, message):
         ({**WEIGHTS, "W": torch.zeros(7, 3)}, r"must have shapes \[n, d\].* came"),
     ],
 )
-def test_weights_that_do_not_fit_are_refused(write, weights, message):
+def test_weights_that_do_not_fit_are_refused(
+    write: Callable[..., Path], weights: dict[str, torch.Tensor], message: str
+) -> None:
     with pytest.raises(CheckpointError, match=message):
         read_published_run(write(CONFIG, weights)).mlp()
 
 
-def test_damaged_files_are_refused(write, tmp_path):
+def test_damaged_files_are_refused(write: Callable[..., Path], tmp_path: Path) -> None:
     folder = write(CONFIG)
     with pytest.raises(StoreError, match="cannot be read as a configuration"):
         read_published_run(tmp_path / "nothing")
@@ -284,11 +304,11 @@ def test_damaged_files_are_refused(write, tmp_path):
 
 
 class Harmful:
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[object, ...]:
         return (print, ("this must never run",))
 
 
-def test_a_pickle_with_code_in_it_is_not_run(write, capsys):
+def test_a_pickle_with_code_in_it_is_not_run(write: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(StoreError, match="cannot be read as a state dict"):
         read_published_run(write(CONFIG, {"W_x": Harmful()}))
     assert capsys.readouterr().out == ""

@@ -1,6 +1,8 @@
 """Restricted and excluded loss against their definitions, and the laws of the projection behind them."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -15,8 +17,8 @@ from refractor.lab.mixer import frequency_mixer
 from refractor.lab.operations import sum_index
 from refractor.lab.pairs import pair_sets
 from refractor.lab.projection import project
-from refractor.lab.scores import class_scores, excluded_scores, network_scores
-from refractor.lab.sums import sum_logits
+from refractor.lab.scores import Score, class_scores, excluded_scores, network_scores
+from refractor.lab.sums import SumLogits, sum_logits
 from refractor.lab.trig_losses import TrigLoss, trig_excluded_loss, trig_restricted_loss
 
 LAW = 1e-10
@@ -25,9 +27,11 @@ seeds = st.integers(0, 2**32)
 operations = st.sampled_from(["addition", "subtraction"])
 SIGN = {"addition": 1, "subtraction": -1}
 
+Case = tuple[int, list[int], torch.Tensor, torch.Generator]
+
 
 @st.composite
-def cases(draw: st.DrawFn) -> tuple[int, list[int], torch.Tensor, torch.Generator]:
+def cases(draw: st.DrawFn) -> Case:
     p = draw(st.integers(2, 14))
     frequencies = draw(st.lists(st.integers(1, p // 2), unique=True, min_size=1))
     generator = torch.Generator().manual_seed(draw(seeds))
@@ -35,12 +39,19 @@ def cases(draw: st.DrawFn) -> tuple[int, list[int], torch.Tensor, torch.Generato
     return p, sorted(frequencies), scale * torch.randn(p, p, p, dtype=torch.float64, generator=generator), generator
 
 
-def close(score, expected) -> bool:
+def close(score: Score | None, expected: tuple[float, float]) -> bool:
+    assert score is not None
     loss, accuracy = expected
     return math.isclose(score.loss, loss, rel_tol=1e-9, abs_tol=LAW) and math.isclose(score.accuracy, accuracy)
 
 
-def check_against_definition(measure, brute_projection, brute_score, case, operation) -> None:
+def check_against_definition(
+    measure: Callable[..., TrigLoss],
+    brute_projection: Callable[..., torch.Tensor],
+    brute_score: Callable[..., tuple[float, float]],
+    case: Case,
+    operation: str,
+) -> None:
     p, frequencies, logits, generator = case
     labels = sum_index(p, operation)
     order = torch.randperm(p * p, generator=generator)
@@ -62,29 +73,43 @@ def check_against_definition(measure, brute_projection, brute_score, case, opera
 
 @laws
 @given(cases(), operations)
-def test_restricted_loss_is_its_definition(brute_projection, brute_score, case, operation):
+def test_restricted_loss_is_its_definition(
+    brute_projection: Callable[..., torch.Tensor],
+    brute_score: Callable[..., tuple[float, float]],
+    case: Case,
+    operation: str,
+) -> None:
     check_against_definition(trig_restricted_loss, brute_projection, brute_score, case, operation)
 
 
 @laws
 @given(cases(), operations)
-def test_excluded_loss_is_its_definition(brute_projection, brute_score, case, operation):
+def test_excluded_loss_is_its_definition(
+    brute_projection: Callable[..., torch.Tensor],
+    brute_score: Callable[..., tuple[float, float]],
+    case: Case,
+    operation: str,
+) -> None:
     check_against_definition(trig_excluded_loss, brute_projection, brute_score, case, operation)
 
 
-def test_the_check_fails_on_a_projection_along_a_alone(brute_projection, brute_score):
+def test_the_check_fails_on_a_projection_along_a_alone(
+    brute_projection: Callable[..., torch.Tensor], brute_score: Callable[..., tuple[float, float]]
+) -> None:
     logits = torch.randn(7, 7, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 
-    def broken(sums, frequencies, **options):
+    def broken(sums: SumLogits, frequencies: list[int], **options: Any) -> TrigLoss:
         return trig_restricted_loss(sum_logits(sums.cube().transpose(0, 2), 7), frequencies, **options)
 
     with pytest.raises(AssertionError):
-        check_against_definition(broken, brute_projection, brute_score, (7, [1, 3], logits, torch.Generator()), "addition")
+        check_against_definition(
+            broken, brute_projection, brute_score, (7, [1, 3], logits, torch.Generator()), "addition"
+        )
 
 
 @laws
 @given(cases())
-def test_projection_is_idempotent_and_symmetric_in_the_sets(case):
+def test_projection_is_idempotent_and_symmetric_in_the_sets(case: Case) -> None:
     p, frequencies, logits, _ = case
     means = sum_logits(logits, p).means
     once = project(means, [frequencies])[0]
@@ -97,7 +122,7 @@ def test_projection_is_idempotent_and_symmetric_in_the_sets(case):
 
 @laws
 @given(cases(), st.integers(1, 5))
-def test_projection_commutes_with_a_linear_map_of_the_outputs(case, width):
+def test_projection_commutes_with_a_linear_map_of_the_outputs(case: Case, width: int) -> None:
     """P_K acts on (a, b), a map of neurons to logits on the last axis: W applied before or after is the same."""
     p, frequencies, logits, generator = case
     output_map = torch.randn(p, p, dtype=torch.float64, generator=generator)
@@ -108,7 +133,9 @@ def test_projection_commutes_with_a_linear_map_of_the_outputs(case, width):
 
 @laws
 @given(cases())
-def test_all_frequencies_and_the_mean_keep_every_function_of_the_sum(brute_score, case):
+def test_all_frequencies_and_the_mean_keep_every_function_of_the_sum(
+    brute_score: Callable[..., tuple[float, float]], case: Case
+) -> None:
     p, _, logits, _ = case
     every = range(1, p // 2 + 1)
     sums = sum_logits(logits, p)
@@ -121,7 +148,7 @@ def test_all_frequencies_and_the_mean_keep_every_function_of_the_sum(brute_score
 
 @laws
 @given(cases(), st.integers(1, 30))
-def test_relabelling_permutes_the_frequencies(case, u):
+def test_relabelling_permutes_the_frequencies(case: Case, u: int) -> None:
     """(a, b, c) -> (u a, u b, u c) maps frequency k to u k, and changes no score."""
     p, frequencies, logits, _ = case
     u = next(v for v in range(u, u + p) if math.gcd(v, p) == 1)
@@ -137,7 +164,7 @@ def test_relabelling_permutes_the_frequencies(case, u):
 
 @laws
 @given(cases())
-def test_a_constant_per_pair_changes_nothing(case):
+def test_a_constant_per_pair_changes_nothing(case: Case) -> None:
     """The softmax ignores what is added to all outputs of a pair, and so do both losses when it depends on the sum."""
     p, frequencies, logits, generator = case
     shift = torch.randn(p, dtype=torch.float64, generator=generator)[sum_index(p)][..., None]
@@ -147,7 +174,7 @@ def test_a_constant_per_pair_changes_nothing(case):
         assert math.isclose(plain.loss, shifted.loss, rel_tol=1e-8, abs_tol=1e-9)
 
 
-def test_known_answers_of_a_pure_cosine():
+def test_known_answers_of_a_pure_cosine() -> None:
     p = 23
     loss = trig_restricted_loss(cosine_logits(p, {3: 40.0, 5: 40.0, 9: 40.0}), [3, 5, 9], p=p)
     assert loss.scores.all.accuracy == 1
@@ -159,7 +186,7 @@ def test_known_answers_of_a_pure_cosine():
     assert without.scores.all.accuracy == pytest.approx(1 / p, rel=1e-12)  # rounding is no answer
 
 
-def test_confidently_wrong_is_a_loss_above_ln_p():
+def test_confidently_wrong_is_a_loss_above_ln_p() -> None:
     p = 23
     helpful = cosine_logits(p, {3: 40.0})
     misleading = torch.nn.functional.one_hot((sum_index(p) + 1) % p, p) * 30.0
@@ -169,7 +196,7 @@ def test_confidently_wrong_is_a_loss_above_ln_p():
     assert not trig_restricted_loss(helpful, [3], p=p).confidently_wrong
 
 
-def test_on_train_pairs_where_they_are_known():
+def test_on_train_pairs_where_they_are_known() -> None:
     train = torch.arange(5)
     result = trig_excluded_loss(torch.zeros(5, 5, 5), [1], p=5, pairs=pair_sets(5, train))
     assert result.scores.train is not None
@@ -178,7 +205,9 @@ def test_on_train_pairs_where_they_are_known():
 
 
 @pytest.mark.parametrize("spread", [1.0, 100.0, 1e4, 1e6])
-def test_the_product_of_exponentials_is_exact_at_every_scale(spread, brute_score, monkeypatch):
+def test_the_product_of_exponentials_is_exact_at_every_scale(
+    spread: float, brute_score: Callable[..., tuple[float, float]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     p = 7
     generator = torch.Generator().manual_seed(3)
     logits = spread * torch.randn(p, p, p, dtype=torch.float64, generator=generator)
@@ -193,7 +222,7 @@ def test_the_product_of_exponentials_is_exact_at_every_scale(spread, brute_score
         assert close(b.all, expected)
 
 
-def test_ties_share_the_credit():
+def test_ties_share_the_credit() -> None:
     p = 5
     constant = sum_logits(torch.full((p, p, p), 3.0), p)
     assert network_scores(constant, pair_sets(p)).all.accuracy == pytest.approx(1 / p)
@@ -210,7 +239,7 @@ def test_ties_share_the_credit():
 
 @laws
 @given(st.integers(2, 40), st.data())
-def test_random_sets_are_different_sets_of_the_same_size(p, data):
+def test_random_sets_are_different_sets_of_the_same_size(p: int, data: st.DataObject) -> None:
     tested = tuple(sorted(data.draw(st.sets(st.integers(1, p // 2), min_size=1))))
     count = data.draw(st.integers(0, 30))
     sets = random_frequency_sets(p, tested, count)
@@ -220,17 +249,18 @@ def test_random_sets_are_different_sets_of_the_same_size(p, data):
     for chosen in sets:
         assert len(set(chosen)) == len(tested)
         assert list(chosen) == sorted(chosen)
-        assert 1 <= chosen[0] and chosen[-1] <= p // 2
+        assert chosen[0] >= 1
+        assert chosen[-1] <= p // 2
 
 
-def test_random_sets_follow_the_generator():
+def test_random_sets_follow_the_generator() -> None:
     draw = [random_frequency_sets(113, (1, 2, 3), 50, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)]
     assert draw[0] == draw[1] != draw[2]
     assert random_frequency_sets(113, (1, 2, 3)) == random_frequency_sets(113, (1, 2, 3))
     assert {56} <= {k for chosen in draw[0] for k in chosen}  # p // 2 takes part
 
 
-def test_no_set_to_compare_with():
+def test_no_set_to_compare_with() -> None:
     assert random_frequency_sets(7, ()) == ()
     assert random_frequency_sets(7, (1, 2, 3)) == ()
     result = trig_restricted_loss(torch.zeros(7, 7, 7), [], p=7)
@@ -239,7 +269,7 @@ def test_no_set_to_compare_with():
     assert result.scores.all.loss == pytest.approx(math.log(7))
 
 
-def test_control_curves():
+def test_control_curves() -> None:
     result = trig_restricted_loss(cosine_logits(29, {4: 9.0}), [4], p=29, pairs=pair_sets(29, torch.arange(100)))
     assert len(result.control.losses()) == len(result.control.accuracies("train")) == 13
     assert result.control.median_loss("test") == pytest.approx(math.log(29), abs=1e-9)
@@ -250,7 +280,7 @@ def test_control_curves():
 
 @laws
 @given(cases())
-def test_mixer_has_every_subset_with_its_restricted_score(case):
+def test_mixer_has_every_subset_with_its_restricted_score(case: Case) -> None:
     p, frequencies, logits, _ = case
     sums = sum_logits(logits, p)
     mixer = frequency_mixer(sums, frequencies)
@@ -265,7 +295,7 @@ def test_mixer_has_every_subset_with_its_restricted_score(case):
         assert math.isclose(shown.all.loss, expected.loss, rel_tol=1e-9, abs_tol=LAW)
 
 
-def test_mixer_keeps_the_six_strongest():
+def test_mixer_keeps_the_six_strongest() -> None:
     amplitudes = {k: float(k) for k in range(1, 9)}
     mixer = frequency_mixer(sum_logits(cosine_logits(19, amplitudes), 19), range(1, 9))
     assert mixer.frequencies == (3, 4, 5, 6, 7, 8)
@@ -282,7 +312,7 @@ def test_mixer_keeps_the_six_strongest():
 
 
 @pytest.mark.parametrize("measure", [trig_restricted_loss, trig_excluded_loss])
-def test_bad_input_is_named(measure):
+def test_bad_input_is_named(measure: Callable[..., TrigLoss]) -> None:
     logits = torch.zeros(5, 5, 5)
     with pytest.raises(ArgumentError, match="p is needed to read an array of logits"):
         measure(logits, [1])
@@ -299,7 +329,7 @@ def test_bad_input_is_named(measure):
         measure(logits[0], [1], p=5)
 
 
-def test_frequencies_may_come_in_any_order_and_twice():
+def test_frequencies_may_come_in_any_order_and_twice() -> None:
     result = trig_restricted_loss(torch.zeros(7, 7, 7), [3, 1, 3], p=7)
     assert isinstance(result, TrigLoss)
     assert result.frequencies == (1, 3)

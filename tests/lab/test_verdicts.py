@@ -43,7 +43,9 @@ def small_network(p: int, seed: int = 0) -> HookedTransformer:
     return HookedTransformer(cfg)
 
 
-def memorised(p: int, task: ModularArithmetic, split: Split, labels: torch.Tensor, steps: int = 250) -> HookedTransformer:
+def memorised(
+    p: int, task: ModularArithmetic, split: Split, labels: torch.Tensor, steps: int = 250
+) -> HookedTransformer:
     """Train without weight decay, for too short a time to do anything but store the training pairs."""
     model = small_network(p)
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
@@ -60,7 +62,7 @@ def memorised(p: int, task: ModularArithmetic, split: Split, labels: torch.Tenso
 
 
 @pytest.mark.parametrize("p", [59, 58, 113])
-def test_cosines_are_found(p):
+def test_cosines_are_found(p: int) -> None:
     analysis = analyse(cosine_logits(p, AMPLITUDES), p=p)
     verdict = analysis.verdict
     assert verdict.found
@@ -76,7 +78,7 @@ def test_cosines_are_found(p):
     )
 
 
-def test_subtraction_is_found_as_such_and_not_as_addition():
+def test_subtraction_is_found_as_such_and_not_as_addition() -> None:
     logits = cosine_logits(P, AMPLITUDES, "subtraction")
     assert analyse(logits, p=P, operation="subtraction").verdict.claim == (
         "computes a − b mod 59 with the frequencies {3, 7, 22}"
@@ -84,7 +86,7 @@ def test_subtraction_is_found_as_such_and_not_as_addition():
     assert failed(analyse(logits, p=P)) >= {"answers", "enough"}
 
 
-def test_multiplication_is_found_in_discrete_logarithms():
+def test_multiplication_is_found_in_discrete_logarithms() -> None:
     p = 59
     cube = torch.zeros(p, p, p, dtype=torch.float64)
     powers = torch.tensor([pow(2, e, p) for e in range(p - 1)])  # 2 is a primitive root of 59
@@ -94,7 +96,7 @@ def test_multiplication_is_found_in_discrete_logarithms():
 
 
 @pytest.mark.parametrize("operation", ["addition", "subtraction"])
-def test_the_analytic_network_is_found_with_the_frequencies_put_in(operation):
+def test_the_analytic_network_is_found_with_the_frequencies_put_in(operation: str) -> None:
     network = quadratic_network(P, 500, torch.Generator().manual_seed(0), [3, 7, 22])
     logits = network.logits()
     if operation == "subtraction":
@@ -104,7 +106,7 @@ def test_the_analytic_network_is_found_with_the_frequencies_put_in(operation):
     assert analysis.frequencies == (3, 7, 22)
 
 
-def test_an_excluded_loss_above_ln_p_is_called_confidently_wrong():
+def test_an_excluded_loss_above_ln_p_is_called_confidently_wrong() -> None:
     # the key frequencies outvote a wrong answer that stays when they are gone
     misleading = 8.0 * torch.nn.functional.one_hot((sum_index(P) + 5) % P, P).double()
     verdict = analyse(cosine_logits(P, AMPLITUDES) + misleading, p=P, frequencies=[3, 7, 22]).verdict
@@ -117,7 +119,7 @@ def test_an_excluded_loss_above_ln_p_is_called_confidently_wrong():
 # ---- what only looks like it --------------------------------------------------------------------------------------
 
 
-def test_a_lookup_table_is_no_sparse_set():
+def test_a_lookup_table_is_no_sparse_set() -> None:
     analysis = analyse(10 * right_answers(P), p=P)
     assert analysis.scores.all.accuracy == 1
     assert analysis.frequencies == tuple(range(1, P // 2 + 1))
@@ -126,23 +128,23 @@ def test_a_lookup_table_is_no_sparse_set():
 
 
 @pytest.mark.parametrize("level", [0.5, 2.0])
-def test_a_noisy_lookup_table_is_no_sparse_set(level):
+def test_a_noisy_lookup_table_is_no_sparse_set(level: float) -> None:
     assert "special" in failed(analyse(20 * right_answers(P) + level * noise(P, P, P), p=P))
 
 
-def test_some_frequencies_of_a_lookup_table_are_not_special():
+def test_some_frequencies_of_a_lookup_table_are_not_special() -> None:
     """Half of them keep all answers (the control catches that), and removing them loses none (so does 'needed')."""
     given = analyse(1000 * right_answers(P), p=P, frequencies=range(1, 16))
     assert given.restricted.scores.all.accuracy == 1
     assert failed(given) >= {"special", "needed"}
 
 
-def test_a_network_that_adds_by_every_frequency_is_no_sparse_set():
+def test_a_network_that_adds_by_every_frequency_is_no_sparse_set() -> None:
     network = quadratic_network(P, 2000, torch.Generator().manual_seed(0))
     assert failed(analyse(network.logits(), p=P)) == {"special"}
 
 
-def test_constant_logits():
+def test_constant_logits() -> None:
     analysis = analyse(torch.zeros(P, P, P), p=P)
     assert analysis.frequencies == ()
     assert failed(analysis) >= {"answers", "enough", "special"}
@@ -152,11 +154,11 @@ def test_constant_logits():
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_random_logits(seed):
+def test_random_logits(seed: int) -> None:
     assert failed(analyse(noise(P, P, P, seed=seed), p=P)) >= {"answers", "enough"}
 
 
-def test_stored_training_pairs():
+def test_stored_training_pairs() -> None:
     """Right with certainty on 30% of the pairs: the class means peak at the answer, the held-out pairs do not."""
     split = split_rows(P * P, 0.3, 0)
     logits = noise(P * P, P)
@@ -169,7 +171,7 @@ def test_stored_training_pairs():
     assert "answers" in failed(analyse(logits, p=P))
 
 
-def test_stored_random_labels():
+def test_stored_random_labels() -> None:
     split = split_rows(P * P, 0.3, 0)
     labels = torch.randint(P, (P * P,), generator=torch.Generator().manual_seed(1))
     logits = noise(P * P, P)
@@ -179,7 +181,7 @@ def test_stored_random_labels():
 
 @pytest.mark.parametrize("p", [2, 3, 4, 5, 7])
 @pytest.mark.parametrize("kind", ["cosine", "table", "zero", "noise"])
-def test_tiny_moduli_leave_no_room_for_a_control(p, kind):
+def test_tiny_moduli_leave_no_room_for_a_control(p: int, kind: str) -> None:
     logits = {
         "cosine": cosine_logits(p, {1: 30.0}),
         "table": 30 * right_answers(p),
@@ -192,7 +194,7 @@ def test_tiny_moduli_leave_no_room_for_a_control(p, kind):
     assert str(analysis.table())
 
 
-def test_given_frequencies_that_are_the_wrong_ones():
+def test_given_frequencies_that_are_the_wrong_ones() -> None:
     analysis = analyse(cosine_logits(P, AMPLITUDES), p=P, frequencies=[1, 2])
     assert analysis.keys.rule == "given"
     assert [result.keys.rule for result in analysis.rules] == ["given", "logits"]
@@ -204,14 +206,14 @@ def test_given_frequencies_that_are_the_wrong_ones():
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("task", [ModularAddition(29), ModularSubtraction(30)])
-def test_a_network_at_step_zero(task, seed):
+def test_a_network_at_step_zero(task: ModularArithmetic, seed: int) -> None:
     analysis = analyse_network(small_network(task.p, seed), task, split_rows(task.n_rows, 0.3, seed))
     assert failed(analysis) >= {"answers", "enough"}
     assert failed(analyse(analysis.sums.cube(), p=task.p)) >= {"answers"}
 
 
 @pytest.mark.parametrize("random_labels", [False, True])
-def test_a_network_that_only_memorised(random_labels):
+def test_a_network_that_only_memorised(random_labels: bool) -> None:
     p = 23
     task, split = ModularAddition(p), split_rows(p * p, 0.3, 0)
     labels = torch.randint(p, (p * p,), generator=torch.Generator().manual_seed(2)) if random_labels else task.labels()
@@ -230,7 +232,7 @@ def test_a_network_that_only_memorised(random_labels):
 # ---- the parts ----------------------------------------------------------------------------------------------------
 
 
-def test_p_value_counts_ties_as_as_good():
+def test_p_value_counts_ties_as_as_good() -> None:
     assert p_value(1.0, [2.0] * 19, low_is_good=True) == pytest.approx(0.05)
     assert p_value(1.0, [1.0] * 19, low_is_good=True) == 1
     assert p_value(1.0, [0.0] * 9 + [2.0], low_is_good=False) == pytest.approx(2 / 11)
@@ -238,7 +240,7 @@ def test_p_value_counts_ties_as_as_good():
 
 
 @pytest.mark.parametrize(("controls", "found"), [(50, True), (19, True), (18, False), (0, False)])
-def test_at_least_nineteen_random_sets_are_needed(controls, found):
+def test_at_least_nineteen_random_sets_are_needed(controls: int, found: bool) -> None:
     verdict = analyse(cosine_logits(P, AMPLITUDES), p=P, controls=controls).verdict
     assert verdict.found is found
     if not found:
@@ -247,19 +249,19 @@ def test_at_least_nineteen_random_sets_are_needed(controls, found):
 
 
 @pytest.mark.parametrize(("amplitude", "condition"), [(3.0, "enough"), (20.0, None)])
-def test_logits_too_flat_to_answer_with_certainty_are_not_enough(amplitude, condition):
+def test_logits_too_flat_to_answer_with_certainty_are_not_enough(amplitude: float, condition: str | None) -> None:
     analysis = analyse(cosine_logits(P, dict.fromkeys((3, 7, 22), amplitude)), p=P)
     assert analysis.scores.all.accuracy == 1
     assert {c.name for c in analysis.verdict.failed} == ({condition} if condition else set())
 
 
-def test_a_second_mechanism_makes_the_frequencies_unneeded():
+def test_a_second_mechanism_makes_the_frequencies_unneeded() -> None:
     logits = cosine_logits(P, AMPLITUDES) + 30 * right_answers(P)
     analysis = analyse(logits, p=P, frequencies=[3, 7, 22])
     assert "needed" in failed(analysis)
 
 
-def test_long_sets_are_shortened():
+def test_long_sets_are_shortened() -> None:
     assert name_set((1, 2), 113) == "{1, 2}"
     assert name_set((), 113) == "{}"
     assert name_set(tuple(range(1, 12)), 113) == "{1, 2, 3, … 11} (11 of 56)"
@@ -268,9 +270,12 @@ def test_long_sets_are_shortened():
     assert "frequencies {1 … 56} and the mean" in finding(restricted, excluded, 113)
 
 
-def test_the_generator_decides_the_control():
+def test_the_generator_decides_the_control() -> None:
     logits = cosine_logits(P, AMPLITUDES)
-    sets = [analyse(logits, p=P, generator=torch.Generator().manual_seed(seed)).restricted.control.sets for seed in (1, 1, 2)]
+    sets = [
+        analyse(logits, p=P, generator=torch.Generator().manual_seed(seed)).restricted.control.sets
+        for seed in (1, 1, 2)
+    ]
     assert sets[0] == sets[1] != sets[2]
     analysis = analyse(logits, p=P, generator=torch.Generator().manual_seed(1))
     assert analysis.restricted.control.sets == analysis.excluded.control.sets

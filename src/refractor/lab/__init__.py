@@ -1,7 +1,8 @@
 """Learned algorithms, studied. First wing: how a network adds modulo p.
 
-`analyse(logits, p=113)` takes anybody's logits, `analyse_network(model, task, split)` a transformer, `analyse_snapshots(...)` a
-run. Each returns labelled arrays, a table of measures and a verdict. The parts are plain functions on arrays.
+`analyse(logits, p=113)` takes anybody's logits, `analyse_network(model, task, split)` a transformer,
+`analyse_snapshots(...)` a run. Each returns labelled arrays, a table of measures and a verdict. The parts are plain
+functions on arrays.
 """
 
 from refractor.lab.analyse import analyse, analyse_network

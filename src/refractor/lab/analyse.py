@@ -1,4 +1,4 @@
-"""`analyse`: what anybody's network does, from its logits alone; `analyse_network`: from weights and neurons as well."""
+"""`analyse`: what anybody's network does, from its logits; `analyse_network`: from weights and neurons as well."""
 
 from collections.abc import Iterable
 
@@ -85,8 +85,8 @@ def analyse_network(
 ) -> Analysis:
     """Measure a transformer: its logits, and also its embedding, neurons, attention and neuron-to-logit map.
 
-    The weights are copied to float64 on the CPU; user hooks take no part. The key frequencies are those of the logits, so
-    that networks without MLPs and other people's logits are judged alike; the three rules of Nanda et al. stand
+    The weights are copied to float64 on the CPU; user hooks take no part. The key frequencies are those of the logits,
+    so that networks without MLPs and other people's logits are judged alike; the three rules of Nanda et al. stand
     beside them with their own restricted losses.
 
     Args:

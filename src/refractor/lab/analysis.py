@@ -70,7 +70,7 @@ class Analysis:
 
     @property
     def chance_loss(self) -> float:
-        """ln p."""
+        """Ln p."""
         return self.restricted.chance_loss
 
     @property

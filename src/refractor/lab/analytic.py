@@ -39,12 +39,12 @@ def cosine_logits(p: int, amplitudes: Mapping[int, float], operation: str = "add
 
 @dataclass(frozen=True, eq=False)
 class QuadraticNetwork:
-    """A two-layer network with quadratic activation whose weights are cosines (Gromov 2023, "Grokking modular arithmetic").
+    """A two-layer network of quadratic units whose weights are cosines (Gromov 2023, "Grokking modular arithmetic").
 
     `hidden_k = (U[a, k] + V[b, k])²`, `logits_c = sum_k hidden_k W[k, c]`, with
-    `U[x, k] = cos(w x + phi_k)`, `V[x, k] = cos(w x + psi_k)`, `W[k, c] = cos(w c + phi_k + psi_k)`, w = 2 pi sigma_k / p.
-    The product term of the square is `cos(w(a + b) + phi + psi)`, in phase with W at c = a + b; the other terms
-    carry random phases and average out over many units.
+    `U[x, k] = cos(w x + phi_k)`, `V[x, k] = cos(w x + psi_k)`, `W[k, c] = cos(w c + phi_k + psi_k)`,
+    w = 2 pi sigma_k / p. The product term of the square is `cos(w(a + b) + phi + psi)`, in phase with W at c = a + b;
+    the other terms carry random phases and average out over many units.
 
     Args:
         p: the modulus.

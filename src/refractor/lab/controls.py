@@ -30,7 +30,7 @@ class Control:
     scores: tuple[Scores, ...]
 
     def losses(self, name: str = "all") -> Float[Tensor, " sets"]:
-        """Return the loss of every random set over "all", "train" or "test" pairs; empty where that set is not known."""
+        """Return the loss of every random set over "all", "train" or "test" pairs; empty where there are none."""
         return torch.tensor([score.loss for score in self._known(name)], dtype=torch.float64)
 
     def accuracies(self, name: str = "all") -> Float[Tensor, " sets"]:

@@ -57,7 +57,8 @@ def direction_fits(
         raise ShapeError(f"activations must have shape [pairs={p * p}, neuron]; {list(activations.shape)} came.")
     if tuple(neuron_logit_map.shape) != (activations.shape[1], p):
         raise ShapeError(
-            f"neuron_logit_map must have shape [neuron={activations.shape[1]}, c={p}]; {list(neuron_logit_map.shape)} came."
+            f"neuron_logit_map must have shape [neuron={activations.shape[1]}, c={p}]; "
+            f"{list(neuron_logit_map.shape)} came."
         )
     basis, index = fourier_basis(p), sum_index(p, operation).flatten()
     chosen = check_frequencies(frequencies, p)

@@ -81,7 +81,7 @@ def key_frequencies_of_embedding(spectrum: Spectrum) -> KeyFrequencies:
 
 
 def key_frequencies_of_map(spectrum: Spectrum) -> KeyFrequencies:
-    """Return the frequencies whose Fourier norm in `W_L = W_out W_U`, over outputs, is above a quarter of the largest (b)."""
+    """Return the frequencies whose norm in `W_out W_U`, over outputs, is above a quarter of the largest (rule b)."""
     return _above(
         "neuron_logit_map",
         "Fourier norm of W_out W_U over outputs above a quarter of the largest",

@@ -77,7 +77,8 @@ def fit_logits(sums: SumLogits) -> LogitFit:
 
     >>> from refractor.lab.sums import sum_logits
     >>> s = (torch.arange(5)[:, None] + torch.arange(5)) % 5
-    >>> fit = fit_logits(sum_logits(3 * torch.cos(2 * torch.pi * 2 * (s[:, :, None] - torch.arange(5)).double() / 5), p=5))
+    >>> logits = 3 * torch.cos(2 * torch.pi * 2 * (s[:, :, None] - torch.arange(5)).double() / 5)
+    >>> fit = fit_logits(sum_logits(logits, p=5))
     >>> round(float(fit.coefficients.values[1]), 12), round(fit.explained_by((2,)), 12)
     (3.0, 1.0)
 

@@ -47,13 +47,13 @@ def check_operation(operation: str) -> None:
     """
     if operation == "multiplication":
         raise ArgumentError(
-            "multiplication is a sum only of discrete logarithms: relabel the logits with lab.discrete_log_cube(logits, "
-            "p) and analyse those with p - 1 and operation='addition'."
+            "multiplication is a sum only of discrete logarithms: relabel the logits with "
+            "lab.discrete_log_cube(logits, p) and analyse those with p - 1 and operation='addition'."
         )
     if operation not in OPERATIONS:
         raise ArgumentError(
-            f"operation must be one of {', '.join(OPERATIONS)}; {operation!r} came. The sum direction of the trigonometric "
-            "measures is not defined for others."
+            f"operation must be one of {', '.join(OPERATIONS)}; {operation!r} came. The sum direction of the "
+            "trigonometric measures is not defined for others."
         )
 
 

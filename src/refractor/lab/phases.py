@@ -13,6 +13,7 @@ give the same answer:
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from refractor.base.errors import ArgumentError, ShapeError
 
@@ -49,8 +50,8 @@ def phases(
 
     Args:
         steps: increasing optimiser steps.
-        excluded_train: excluded loss on train pairs at each step, with one and the same frequency set. None or NaN where
-            it is not known.
+        excluded_train: excluded loss on train pairs at each step, with one and the same frequency set. None or NaN
+            where it is not known.
         test_loss: loss on held-out pairs at each step; None or NaN where there are none.
 
     Returns:
@@ -66,10 +67,10 @@ def phases(
     """
     if not len(steps) == len(excluded_train) == len(test_loss):
         raise ShapeError(
-            f"the curves must have one value for each step; {len(steps)} steps, {len(excluded_train)} excluded losses and "
-            f"{len(test_loss)} test losses came."
+            f"the curves must have one value for each step; {len(steps)} steps, {len(excluded_train)} excluded losses "
+            f"and {len(test_loss)} test losses came."
         )
-    if not steps or any(later <= earlier for earlier, later in zip(steps, steps[1:], strict=False)):
+    if not steps or any(later <= earlier for earlier, later in pairwise(steps)):
         raise ArgumentError("steps must be at least one and increase.")
     memorised = _memorisation(_known(steps, excluded_train))
     formed = _circuit(_known(steps, test_loss))

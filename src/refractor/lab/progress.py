@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TypeAlias
 
 import torch
@@ -127,7 +128,7 @@ def analyse_snapshots(
     if not points:
         raise ArgumentError("snapshots must have at least one; none came.")
     steps = tuple(step for step, _ in points)
-    if any(later <= earlier for earlier, later in zip(steps, steps[1:], strict=False)):
+    if any(later <= earlier for earlier, later in pairwise(steps)):
         raise ArgumentError(f"snapshots must come in order of increasing steps; {steps} came.")
     last = _analyse_last(points[-1][1], task, split, frequencies, generator)
     operation = last.operation

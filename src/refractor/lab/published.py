@@ -5,10 +5,10 @@ weights are read with `weights_only`.
 """
 
 import json
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from pickle import UnpicklingError  # what a damaged file raises; nothing is unpickled
 from typing import Any
 
 import torch
@@ -153,7 +153,7 @@ def _look_up(key: str, config: Mapping[str, Any], table: Mapping[str, str]) -> s
 def _read_weights(path: Path) -> dict[str, Tensor]:
     try:
         weights = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+    except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
         raise StoreError(f"{path} cannot be read as a state dict: {error}.") from error
     if not isinstance(weights, dict) or not all(isinstance(weight, Tensor) for weight in weights.values()):
         raise StoreError(f"{path} must hold tensors by name.")

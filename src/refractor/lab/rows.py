@@ -81,7 +81,8 @@ def fit_rows(fit: LogitFit, cosine_fit: Scores, chosen: tuple[int, ...]) -> Iter
         fit.explained_by(chosen),
         sum(1 if 2 * k == fit.p else 2 for k in chosen) / (fit.p - 1),
         "share",
-        "variance of the centred logits explained by cos w_k(s - c) of the key frequencies; a table of right answers beside it",
+        "variance of the centred logits that cos w_k(s - c) of the key frequencies explain; a table of right answers "
+        "beside it",
     )
     for k in chosen:
         explained = float(fit.explained.values[k - 1])

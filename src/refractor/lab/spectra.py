@@ -65,8 +65,8 @@ class Spectrum:
 def noise_gini(*widths: int) -> float:
     """Return the Gini coefficient that the component norms of Gaussian noise have.
 
-    The norm of a Gaussian vector of width w has a relative spread of about `1 / sqrt(2 w)`; along a product of two random
-    matrices the squares add up. Nearly normal numbers of relative spread v have `G = v / sqrt(pi)`.
+    The norm of a Gaussian vector of width w has a relative spread of about `1 / sqrt(2 w)`; along a product of two
+    random matrices the squares add up. Nearly normal numbers of relative spread v have `G = v / sqrt(pi)`.
 
     Args:
         widths: number of columns; for a product, the widths on the way.
@@ -147,8 +147,8 @@ def singular_spectrum(matrix: Tensor) -> SingularSpectrum:
 def frequency_circle(matrix: Tensor, k: int) -> Labelled:
     """Return the tokens' embeddings along their own cosine and sine direction of frequency k: points in a plane.
 
-    The directions are `d_cos = W^T cos_k` and `d_sin = W^T sin_k`, scaled to length 1. A network that embeds frequency k
-    puts the tokens on an ellipse (a circle when both have the same length and are orthogonal), token x at angle
+    The directions are `d_cos = W^T cos_k` and `d_sin = W^T sin_k`, scaled to length 1. A network that embeds frequency
+    k puts the tokens on an ellipse (a circle when both have the same length and are orthogonal), token x at angle
     2 pi k x / p. Any matrix gives some curve along these directions: read it beside the norm of frequency k. For
     k = p / 2 the second coordinate is 0.
 
@@ -221,7 +221,7 @@ def sum_of_squared_weights(weights: Mapping[str, Tensor]) -> float:
 
 
 def by_frequency(values: Tensor) -> Labelled:
-    """Label numbers that belong to the frequencies 1, 2 …"""
+    """Label numbers that belong to the frequencies 1, 2, 3 and so on."""
     return Labelled(values, ("freq",), {"freq": tuple(range(1, len(values) + 1))})
 
 

@@ -83,8 +83,8 @@ def sum_logits(logits: Logits, p: int, operation: str = "addition") -> SumLogits
         wrong = (~torch.isfinite(rows)).nonzero()
         row, c = wrong[0].tolist()
         raise ArgumentError(
-            f"logits must be finite; {len(wrong)} are not, the first is {rows[row, c].item()} at a={row // p}, b={row % p}, "
-            f"c={c}."
+            f"logits must be finite; {len(wrong)} are not, the first is {rows[row, c].item()} at a={row // p}, "
+            f"b={row % p}, c={c}."
         )
     return SumLogits(p, operation, values, values.mean(1), pairs, largest)
 

@@ -49,7 +49,7 @@ class TrigLoss:
 
     @property
     def confidently_wrong(self) -> bool:
-        """Whether the loss is above ln p: worse than equal odds for every answer. On train pairs where they are known."""
+        """Whether the loss (on train pairs where they are known) is above ln p: worse than equal odds."""
         score = self.scores.train or self.scores.all
         return score.loss > self.chance_loss * (1 + ROUNDING)
 

@@ -2,8 +2,8 @@
 
 Four conditions must hold, each on pairs that were not trained on (on all pairs where no split is known):
 
-1. answers: accuracy of at least 0.99, the mark at which runs are called generalising (Chughtai et al. 2023). A network that
-   stores its training pairs fails here, whatever its spectrum looks like.
+1. answers: accuracy of at least 0.99, the mark at which runs are called generalising (Chughtai et al. 2023). A network
+   that stores its training pairs fails here, whatever its spectrum looks like.
 2. enough: keeping only the frequencies K and the mean leaves a loss of at most ln p / 100: of the ln p nats that
    separate guessing from certainty, 99% are kept.
 3. needed: removing K leaves a loss of at least ln p / 2: half or more of them are lost.
@@ -112,9 +112,9 @@ def reach_verdict(operation: str, p: int, scores: Scores, restricted: TrigLoss, 
     shown = name_set(restricted.frequencies, p)
     claim = f"computes a {SYMBOLS[operation]} b mod {p} with the frequencies {shown}" if found else NOT_FOUND
     statistic = (
-        f"On {where} pairs: accuracy {scores.unseen.accuracy:.4g}, loss {scores.unseen.loss:.3g}; with only {shown} and the "
-        f"mean, accuracy {kept.accuracy:.4g}, loss {kept.loss:.3g}; without them, accuracy {rest.accuracy:.4g}, loss "
-        f"{rest.loss:.3g} (guessing: {1 / p:.3g}, {ln_p:.3g})."
+        f"On {where} pairs: accuracy {scores.unseen.accuracy:.4g}, loss {scores.unseen.loss:.3g}; with only {shown} "
+        f"and the mean, accuracy {kept.accuracy:.4g}, loss {kept.loss:.3g}; without them, accuracy "
+        f"{rest.accuracy:.4g}, loss {rest.loss:.3g} (guessing: {1 / p:.3g}, {ln_p:.3g})."
     )
     return Verdict(
         found, claim, conditions, statistic, _control(restricted, excluded, where), UNDISTINGUISHED, _notes(excluded)
@@ -128,8 +128,9 @@ def finding(restricted: TrigLoss, excluded: TrigLoss, p: int) -> str:
     if control.sets:
         random = f"accuracy {control.median_accuracy():.3f}, loss {control.median_loss():.3g}"
     return (
-        f"Keeping only frequencies {name_set(restricted.frequencies, p)} and the mean: accuracy {kept.accuracy:.3f}, loss "
-        f"{kept.loss:.3g} (random sets: {random}). Removing them: accuracy {rest.accuracy:.3f}, chance {1 / p:.3f}."
+        f"Keeping only frequencies {name_set(restricted.frequencies, p)} and the mean: accuracy {kept.accuracy:.3f}, "
+        f"loss {kept.loss:.3g} (random sets: {random}). Removing them: accuracy {rest.accuracy:.3f}, "
+        f"chance {1 / p:.3f}."
     )
 
 
@@ -218,8 +219,8 @@ def _control(restricted: TrigLoss, excluded: TrigLoss, where: str) -> str:
     if not restricted.control.sets:
         return "There is no other set of as many frequencies to compare with."
     return (
-        f"{len(restricted.control.sets)} random sets of {len(restricted.frequencies)} frequencies, on {where} pairs: only they "
-        f"and the mean, {_range(restricted.control, where)}; without them, {_range(excluded.control, where)}."
+        f"{len(restricted.control.sets)} random sets of {len(restricted.frequencies)} frequencies, on {where} pairs: "
+        f"only they and the mean, {_range(restricted.control, where)}; without them, {_range(excluded.control, where)}."
     )
 
 
@@ -237,7 +238,7 @@ def _notes(excluded: TrigLoss) -> tuple[str, ...]:
         score = excluded.scores.train or excluded.scores.all
         where = "train" if excluded.scores.train else "all"
         notes.append(
-            f"Without these frequencies the network is confidently wrong: the excluded loss on {where} pairs, {score.loss:.3g}, "
-            f"is above ln p = {excluded.chance_loss:.3g}, which equal odds would give."
+            f"Without these frequencies the network is confidently wrong: the excluded loss on {where} pairs, "
+            f"{score.loss:.3g}, is above ln p = {excluded.chance_loss:.3g}, which equal odds would give."
         )
     return tuple(notes)

@@ -9,10 +9,10 @@ import subprocess
 import sys
 
 import torch
-from paired import report, time_in_turn
 from torch import Tensor
 from torch.nn import functional
 
+from paired import report, time_in_turn
 from refractor.models import HookedTransformer, HookedTransformerConfig
 
 GPT2_SMALL = HookedTransformerConfig(
@@ -88,7 +88,9 @@ def bench(name: str, cfg: HookedTransformerConfig, tokens: Tensor, cache_target:
     difference = (plain(tokens) - model(tokens)).abs().max().item()
     foreseen = model.cache_bytes(tokens)
     held = model.run_with_cache(tokens)[1].nbytes
-    print(f"{name}: logits differ by {difference:.1e}; full cache {held / 1e6:.1f} MB, foreseen {foreseen / 1e6:.1f} MB")
+    print(
+        f"{name}: logits differ by {difference:.1e}; full cache {held / 1e6:.1f} MB, foreseen {foreseen / 1e6:.1f} MB"
+    )
 
     def residual(point: str) -> bool:
         return "resid" in point

@@ -1,7 +1,8 @@
 """One training step at p = 113: the trainer's tables against the same step over all positions.
 
-Both do forward, float64 cross-entropy of the 3,830 training rows, backward, and fused AdamW, from the same parameters. The naive
-step is written once on our model and once in plain PyTorch. Run: python benchmarks/training_step.py [rounds]
+Both do forward, float64 cross-entropy of the 3,830 training rows, backward, and fused AdamW, from the same
+parameters. The naive step is written once on our model and once in plain PyTorch.
+Run: python benchmarks/training_step.py [rounds]
 """
 
 import copy
@@ -11,11 +12,11 @@ import sys
 from collections.abc import Callable
 
 import torch
-from forward_and_cache import MODULAR
-from paired import time_in_turn
 from torch import Tensor
 from torch.nn import functional
 
+from forward_and_cache import MODULAR
+from paired import time_in_turn
 from refractor.base.numerics import cross_entropy
 from refractor.models import HookedTransformer
 from refractor.tasks import ModularAddition, split_rows
@@ -75,7 +76,8 @@ def measure(rounds: int) -> None:
     mine, truth = (torch.autograd.grad(loss, list(model.parameters())) for loss in losses)
     scale = max(g.abs().max().item() for g in truth)
     worst = max((a - b).abs().max().item() for a, b in zip(mine, truth, strict=True)) / scale
-    print(f"{torch.get_num_threads()} threads: loss differs by {abs(losses[0] - losses[1]).item():.1e}, gradients by {worst:.1e}")
+    apart = abs(losses[0] - losses[1]).item()
+    print(f"{torch.get_num_threads()} threads: loss differs by {apart:.1e}, gradients by {worst:.1e}")
     fast, naive, plain = (copy.deepcopy(model) for _ in range(3))
     seconds = time_in_turn(
         {

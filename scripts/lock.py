@@ -1,6 +1,6 @@
 """Write constraints.txt anew: what a fresh environment gets for pyproject.toml today, torch pinned to its CPU build.
 
-    python scripts/lock.py
+python scripts/lock.py
 """
 
 import subprocess

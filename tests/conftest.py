@@ -1,9 +1,12 @@
 """For every test: annotations are checked while the code runs, and examples start from the same random numbers."""
 
-from hypothesis import HealthCheck, settings
-from jaxtyping import install_import_hook
+from collections.abc import Iterator
 
-install_import_hook("refractor", "beartype.beartype")  # before anything of refractor is imported
+import pytest
+from hypothesis import HealthCheck, settings
+from jaxtyping import config, install_import_hook
+
+install_import_hook("refractor", "typecheck.check")  # before anything of refractor is imported
 
 settings.register_profile(
     "project",
@@ -13,3 +16,11 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 settings.load_profile("project")
+
+
+@pytest.fixture
+def untyped() -> Iterator[None]:
+    """Switch the checks of annotations off, so that a test sees what a user sees who passes something else."""
+    config.update("jaxtyping_disable", True)
+    yield
+    config.update("jaxtyping_disable", False)

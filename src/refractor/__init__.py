@@ -1,7 +1,7 @@
 """Refractor takes trained transformers apart: exactly, fast, and in memory that a laptop has.
 
-The words of every day are here; the rest lives in `refractor.lab` (learned algorithms), `refractor.training`, `refractor.tasks`,
-`refractor.plots` and `refractor.report`, each imported when it is asked for.
+The words of every day are here; the rest lives in `refractor.lab` (learned algorithms), `refractor.training`,
+`refractor.tasks`, `refractor.plots` and `refractor.report`, each imported when it is asked for.
 """
 
 from importlib import import_module

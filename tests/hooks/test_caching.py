@@ -175,6 +175,7 @@ def test_pos_slice_cuts_the_declared_axis(net: Stream, x: Tensor, positions, sha
     assert cut.nbytes == net.cache_bytes(x, pos_slice=positions) == sum(t.numel() * 4 for t in cut.values())
 
 
+@pytest.mark.usefixtures("untyped")
 def test_pos_slice_out_of_range_names_the_point(net: Stream, x: Tensor) -> None:
     with pytest.raises(ArgumentError, match=r"pos_slice=9 does not fit 'blocks.0.hook_resid_pre', \[batch=2, pos=5"):
         net.run_with_cache(x, pos_slice=9)
@@ -234,6 +235,7 @@ def test_a_pass_inside_a_pass_is_refused_when_it_would_mix_caches(net: Stream, x
         net.run_with_cache(x)
 
 
+@pytest.mark.usefixtures("untyped")
 def test_shorthand_is_parsed() -> None:
     names = ["hook_embed", "hook_pos_embed"]
     for layer in range(12):
@@ -272,7 +274,7 @@ def test_the_cache_is_an_immutable_mapping(net: Stream, x: Tensor) -> None:
     before = list(cache)
     with pytest.raises(UnknownNameError):
         cache["missing"]
-    assert list(cache) == before == list(cache.keys()) == [key for key, _ in cache.items()]
+    assert list(cache) == before == list(cache.keys()) == [key for key, _ in cache.items()]  # noqa: PERF102  items() is what is tested
     selected = cache.select(lambda n: "out" in n)
     assert list(selected) == [name(layer, "out") for layer in range(3)]
     assert list(cache.select([name(0, "out")])) == [name(0, "out")]

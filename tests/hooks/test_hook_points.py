@@ -212,7 +212,7 @@ def test_backward_hooks_see_and_replace_gradients(net: Chain, x: Tensor) -> None
     assert x.grad is not None
     torch.testing.assert_close(x.grad, 6 * net.lin.weight.sum(0).expand(2, 3))
     with pytest.raises(HookError, match="must return None or a tensor"):
-        net.run_with_hooks(x, bwd_hooks=[(B, lambda g, hook: cast(Any, (g,)))]).backward()
+        net.run_with_hooks(x, bwd_hooks=[(B, lambda g, hook: cast("Any", (g,)))]).backward()
     with torch.no_grad(), pytest.raises(HookError, match="gradients are disabled"):
         net.run_with_hooks(x, bwd_hooks=[(B, lambda g, hook: None)])
 

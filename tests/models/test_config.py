@@ -74,6 +74,7 @@ def test_a_trip_through_json_changes_nothing(n_layers, d_head, n_heads, norm, po
         ({"n_heds": 2}, "'n_heds' is no field of HookedTransformerConfig. Nearest: n_heads"),
     ],
 )
+@pytest.mark.usefixtures("untyped")
 def test_every_bad_value_is_named(change: dict[str, object], text: str) -> None:
     with pytest.raises((ArgumentError, ConfigError), match=text):
         HookedTransformerConfig.from_dict({**SMALL, **change})
@@ -88,6 +89,7 @@ def test_missing_fields_and_bad_json() -> None:
         HookedTransformerConfig.from_json("[]")
 
 
+@pytest.mark.usefixtures("untyped")
 def test_switches_are_settable_and_the_architecture_is_frozen() -> None:
     cfg = HookedTransformerConfig(**SMALL)
     cfg.use_attn_result = True

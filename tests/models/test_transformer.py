@@ -278,6 +278,7 @@ def test_stop_and_start_at_layer() -> None:
         model(tokens, start_at_layer=1)
 
 
+@pytest.mark.usefixtures("untyped")
 def test_return_types() -> None:
     model = make("square")
     tokens = tokens_for(model)
@@ -520,7 +521,7 @@ def test_seed_3_names_come_in_the_printed_order() -> None:
         normalization_type=None,
     )
     cache = HookedTransformer(cfg).run_with_cache(torch.tensor([[1, 2, 113]]))[1]
-    assert [key for key, _ in cache.items()] == [
+    assert [key for key, _ in cache.items()] == [  # noqa: PERF102  items() is what is tested
         "hook_embed",
         "hook_pos_embed",
         "blocks.0.hook_resid_pre",

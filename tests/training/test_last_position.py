@@ -22,7 +22,15 @@ KINDS: dict[str, dict[str, object]] = {
 
 
 def make(kind: str, p: int, dtype: torch.dtype, n_layers: int = 1) -> HookedTransformer:
-    sizes = {"n_layers": n_layers, "d_model": 12, "n_ctx": 3, "d_head": 4, "n_heads": 3, "d_vocab": p + 1, "d_vocab_out": p}
+    sizes = {
+        "n_layers": n_layers,
+        "d_model": 12,
+        "n_ctx": 3,
+        "d_head": 4,
+        "n_heads": 3,
+        "d_vocab": p + 1,
+        "d_vocab_out": p,
+    }
     model = HookedTransformer({**sizes, **KINDS[kind], "seed": 0, "dtype": dtype})
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():

@@ -32,9 +32,7 @@ TRAINING = TrainingConfig(steps=40, fraction=0.7, split_seed=1, evaluate_every=1
 
 
 def contents(folder: Path) -> dict[str, dict[str, torch.Tensor]]:
-    return {
-        str(path.relative_to(folder)): read_tensors(path)[0] for path in sorted(folder.rglob("*.safetensors"))
-    }
+    return {str(path.relative_to(folder)): read_tensors(path)[0] for path in sorted(folder.rglob("*.safetensors"))}
 
 
 def assert_same_run(one: Path, two: Path) -> None:
@@ -249,6 +247,7 @@ def test_damaged_files_stop_the_run_and_are_named(tmp_path: Path) -> None:
         ({"stepz": 1}, "'stepz' is no field of TrainingConfig. Nearest: steps"),
     ],
 )
+@pytest.mark.usefixtures("untyped")
 def test_bad_settings_are_named(change: dict[str, object], text: str) -> None:
     with pytest.raises((ArgumentError, ConfigError), match=text):
         TrainingConfig.from_dict({"steps": 3, **change})

@@ -45,6 +45,17 @@ GLOSSARY: Mapping[str, str] = MappingProxyType(
         "sum": "right answer s = (a + b) mod p (or a - b), from 0 to p - 1",
         "distance": "output minus right answer, (c - s) mod p",
         "token": "one input token",
+        "pairs": "all questions (a, b), in a-major order",
+        "rows": "questions, or rows of a table",
+        "row": "the same, one by one",
+        "train": "questions trained on",
+        "test": "questions held out",
+        "left": "what is left of rows",
+        "sets": "several sets of frequencies",
+        "width": "width of an embedding or hidden layer",
+        "both": "two embeddings side by side",
+        "n": "number of elements of a group",
+        "q": "p - 1, the number of invertible residues modulo a prime p",
     }
 )
 

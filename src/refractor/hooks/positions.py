@@ -9,7 +9,7 @@ from refractor.base.axes import describe
 from refractor.base.errors import ArgumentError, ShapeError
 
 PosSlice = int | slice | Sequence[int] | Tensor | None
-"""Which positions: one (its axis goes), a slice, a tuple (start, stop[, step]), a list or 1-D tensor of them, or all."""
+"""Which positions: one (its axis goes), a slice, a tuple (start, stop[, step]), several in a list or tensor, or all."""
 
 POSITION_AXES = ("pos", "query_pos")  # the axis on which positions are cut; keys stay whole, a row must sum to one
 

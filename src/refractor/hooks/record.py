@@ -12,6 +12,9 @@ from refractor.hooks.cache import drop_batch
 from refractor.hooks.point import HookPoint, Reader
 from refractor.hooks.positions import PosSlice, cut_positions
 
+Filter = None | str | list[str] | tuple[str, ...] | Callable[[str], bool]
+"""Which hook points: all that are on, one name, several names, or a predicate on full names."""
+
 CHECK_EVERY = 1 << 28  # bytes recorded between two looks at the memory that is left
 
 
@@ -105,5 +108,31 @@ class Recorder(Reader):
             )
 
 
-Filter = None | str | list[str] | tuple[str, ...] | Callable[[str], bool]
-"""Which hook points: all that are on, one name, several names, or a predicate on full names."""
+def recorders(
+    tensors: dict[str, Tensor],
+    device: torch.device | str | None,
+    remove_batch_dim: bool,
+    pos_slice: PosSlice,
+    detach: bool,
+) -> tuple[Recorder, Recorder]:
+    """Return the reader of activations and that of gradients, which fill the same dictionary."""
+    return (
+        Recorder(tensors, device, remove_batch_dim, pos_slice, detach),
+        Recorder(tensors, device, remove_batch_dim, pos_slice, detach, suffix="_grad"),
+    )
+
+
+def check_fired(points: list[HookPoint], names_filter: Filter, fired: set[str]) -> None:
+    """Check that every point that was named literally fired, and that some point did.
+
+    Raises:
+        HookError: one did not; the message names it.
+
+    """
+    silent = [point.name for point in points if point.name not in fired]
+    named = names_filter is not None and not callable(names_filter)
+    if silent and (named or len(silent) == len(points)):
+        raise HookError(
+            f"{silent[0]!r} was asked for but never fired in this pass: it ended before (stop_at_layer), "
+            "began after (start_at_layer), or that part of the network did not run."
+        )

@@ -14,7 +14,7 @@ from refractor.hooks.dry_run import Forecasts, forecast
 from refractor.hooks.ledger import Ledger
 from refractor.hooks.point import DIRECTIONS, AttachedHook, Direction, Hook, HookPoint, Reader
 from refractor.hooks.positions import PosSlice
-from refractor.hooks.record import Filter, Recorder
+from refractor.hooks.record import Filter, check_fired, recorders
 
 Where = str | Callable[[str], bool]
 """One hook point by its full name, or all whose name satisfies a predicate."""
@@ -26,8 +26,8 @@ class HookedRootModule(nn.Module):
     """A module whose submodules include hook points.
 
     Subclasses build their parts, with a `HookPoint` wherever an activation should be reachable, and call `setup()`
-    last. Points that are optional (`HookPoint(flag=…)`) are on when `flag_is_set(flag)` says so or when a hook or filter
-    names them literally; None and predicates never switch a point on.
+    last. Points that are optional (`HookPoint(flag=…)`) are on when `flag_is_set(flag)` says so or when a hook or
+    filter names them literally; None and predicates never switch a point on.
 
     >>> import torch
     >>> class Doubler(HookedRootModule):
@@ -238,7 +238,7 @@ class HookedRootModule(nn.Module):
         whenever a backward pass runs.
         """
         tensors = {} if cache is None else cache
-        forward, backward = _recorders(tensors, device, remove_batch_dim, pos_slice, detach=True)
+        forward, backward = recorders(tensors, device, remove_batch_dim, pos_slice, detach=True)
         for point in self._filter(names_filter):
             point.add_hook(forward)
             if incl_bwd:
@@ -327,7 +327,7 @@ class HookedRootModule(nn.Module):
         points = self._filter(names_filter)
         self._check_budget(points, args, kwargs, pos_slice, incl_bwd, device)
         tensors: dict[str, Tensor] = {}
-        forward, backward = _recorders(tensors, device, remove_batch_dim, pos_slice, detach)
+        forward, backward = recorders(tensors, device, remove_batch_dim, pos_slice, detach)
         forward.once = True
         with self.hooks(
             [(point.name, forward) for point in points],
@@ -336,7 +336,7 @@ class HookedRootModule(nn.Module):
             clear_contexts,
         ):
             output = self._run_backward(args, kwargs) if incl_bwd else self(*args, **kwargs)
-        _check_fired(points, names_filter, forward.fired)
+        check_fired(points, names_filter, forward.fired)
         forward.finish()
         forward.once = False
         if not return_cache_object:
@@ -375,28 +375,3 @@ class HookedRootModule(nn.Module):
         finally:
             self._ledger.taps = None
         return output
-
-
-def _recorders(
-    tensors: dict[str, Tensor],
-    device: torch.device | str | None,
-    remove_batch_dim: bool,
-    pos_slice: PosSlice,
-    detach: bool,
-) -> tuple[Recorder, Recorder]:
-    """Return the reader of activations and that of gradients, which fill the same dictionary."""
-    return (
-        Recorder(tensors, device, remove_batch_dim, pos_slice, detach),
-        Recorder(tensors, device, remove_batch_dim, pos_slice, detach, suffix="_grad"),
-    )
-
-
-def _check_fired(points: list[HookPoint], names_filter: Filter, fired: set[str]) -> None:
-    """Raise if a point that was named literally never fired, or if none did."""
-    silent = [point.name for point in points if point.name not in fired]
-    named = names_filter is not None and not callable(names_filter)
-    if silent and (named or len(silent) == len(points)):
-        raise HookError(
-            f"{silent[0]!r} was asked for but never fired in this pass: it ended before (stop_at_layer), "
-            "began after (start_at_layer), or that part of the network did not run."
-        )

@@ -78,12 +78,12 @@ class HookedModule(HookedRootModule):
 def hook_module(
     module: nn.Module, axes: Mapping[str, Sequence[str]] | None = None, copies: bool = False
 ) -> HookedModule:
-    """Return `module` as a hooked one: see `HookedModule`."""
+    """Return `module` as a hooked one, a `HookedModule`."""
     return HookedModule(module, axes, copies)
 
 
 class _Tap:
-    """Sends a submodule's output through its point. (An object, so that a copy of the network gets its own.)"""
+    """Sends a submodule's output through its point; an object, so that a copy of the network gets its own."""
 
     def __init__(self, point: HookPoint) -> None:
         self.point = point

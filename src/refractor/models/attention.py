@@ -8,8 +8,8 @@ from refractor.hooks.point import HookPoint
 from refractor.models.config import HookedTransformerConfig
 from refractor.models.parameters import as_matrix, new_head_parameter, new_parameter
 
-SplitInput = Float[Tensor, "*batch d_model"] | Float[Tensor, "*batch head d_model"]
-"""One input for all heads, or one for each."""
+SplitInput = Float[Tensor, "... d_model"]
+"""One input for all heads, [batch, pos, d_model], or one for each, [batch, pos, head, d_model]."""
 
 HEAD_AXES = ("batch", "pos", "head", "d_head")
 SCORE_AXES = ("batch", "head", "query_pos", "key_pos")
@@ -63,15 +63,15 @@ class Attention(nn.Module):
             return self.hook_result(torch.einsum("bphd,hdm->bphm", z, self.W_O)).sum(2) + self.b_O
         return self.output(z)
 
-    def queries(self, x: SplitInput) -> Float[Tensor, "*batch head d_head"]:
+    def queries(self, x: SplitInput) -> Float[Tensor, "... head d_head"]:
         """Return `x W_Q + b_Q` for every head."""
         return _project(x, self.W_Q, self.b_Q)
 
-    def keys(self, x: SplitInput) -> Float[Tensor, "*batch head d_head"]:
+    def keys(self, x: SplitInput) -> Float[Tensor, "... head d_head"]:
         """Return `x W_K + b_K` for every head."""
         return _project(x, self.W_K, self.b_K)
 
-    def values(self, x: SplitInput) -> Float[Tensor, "*batch head d_head"]:
+    def values(self, x: SplitInput) -> Float[Tensor, "... head d_head"]:
         """Return `x W_V + b_V` for every head."""
         return _project(x, self.W_V, self.b_V)
 
@@ -98,7 +98,7 @@ class Attention(nn.Module):
 
 def _project(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Return `x W + b` per head; `x` has an axis for heads when each head reads an input of its own."""
-    n_heads, d_model, d_head = weight.shape
+    n_heads, _, d_head = weight.shape
     if x.ndim == 4:
         return torch.einsum("bphm,hmd->bphd", x, weight) + bias
     return nn.functional.linear(x, as_matrix(weight).T, bias.flatten()).unflatten(-1, (n_heads, d_head))

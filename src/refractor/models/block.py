@@ -22,8 +22,8 @@ class TransformerBlock(nn.Module):
     """`mid = pre + attention(ln1(pre))`, `post = mid + mlp(ln2(mid))`; without MLP, `post = mid`.
 
     Points, all [batch, pos, d_model]: `hook_resid_pre`, `hook_attn_out`, `hook_resid_mid`, `hook_mlp_out`,
-    `hook_resid_post` (attention-only blocks have no mid and no MLP). Optional: `hook_mlp_in`, the MLP's input before its norm;
-    `hook_q_input`, `hook_k_input`, `hook_v_input` and `hook_attn_in`, what each head reads before the norm,
+    `hook_resid_post` (attention-only blocks have no mid and no MLP). Optional: `hook_mlp_in`, the MLP's input before
+    its norm; `hook_q_input`, `hook_k_input`, `hook_v_input` and `hook_attn_in`, what each head reads before the norm,
     [batch, pos, head, d_model].
     """
 
@@ -64,8 +64,8 @@ class TransformerBlock(nn.Module):
     def _attention_inputs(self, pre: Stream) -> list[Tensor]:
         """Return what queries, keys and values read, normalised: one tensor for all, or one with a head axis.
 
-        The norm is taken once, of the stream, and its hook points show that. Where a hook may change what heads read, the
-        change is added: `ln1(pre) + (norm(read) - norm(pre))`. So edits of the norm and of the inputs both count.
+        The norm is taken once, of the stream, and its hook points show that. Where a hook may change what heads read,
+        the change is added: `ln1(pre) + (norm(read) - norm(pre))`. So edits of the norm and of the inputs both count.
         """
         points = (self.hook_q_input, self.hook_k_input, self.hook_v_input)
         common = self.ln1(pre)

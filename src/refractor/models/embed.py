@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from refractor.base.errors import ShapeError
 from refractor.models.config import HookedTransformerConfig
 from refractor.models.parameters import new_parameter
 
@@ -48,8 +49,6 @@ class Unembed(nn.Module):
 
 def check_residual(residual: Tensor, cfg: HookedTransformerConfig) -> None:
     """Raise unless `residual` is a floating-point tensor [batch, pos, d_model]."""
-    from refractor.base.errors import ShapeError
-
     if residual.ndim != 3 or residual.shape[-1] != cfg.d_model or not torch.is_floating_point(residual):
         raise ShapeError(
             f"with start_at_layer the input is a residual stream [batch, pos, d_model={cfg.d_model}] of floats; "

@@ -34,81 +34,81 @@ class StackedWeights:
         return torch.stack([module.get_parameter(name) for module in modules if module is not None])
 
     @property
-    def W_Q(self) -> Float[Tensor, "layer head d_model d_head"]:  # noqa: N802
+    def W_Q(self) -> Float[Tensor, "layer head d_model d_head"]:
         """Query weights of all layers."""
         return self._stack("attn", "W_Q")
 
     @property
-    def W_K(self) -> Float[Tensor, "layer head d_model d_head"]:  # noqa: N802
+    def W_K(self) -> Float[Tensor, "layer head d_model d_head"]:
         """Key weights of all layers."""
         return self._stack("attn", "W_K")
 
     @property
-    def W_V(self) -> Float[Tensor, "layer head d_model d_head"]:  # noqa: N802
+    def W_V(self) -> Float[Tensor, "layer head d_model d_head"]:
         """Value weights of all layers."""
         return self._stack("attn", "W_V")
 
     @property
-    def W_O(self) -> Float[Tensor, "layer head d_head d_model"]:  # noqa: N802
+    def W_O(self) -> Float[Tensor, "layer head d_head d_model"]:
         """Output weights of all layers."""
         return self._stack("attn", "W_O")
 
     @property
-    def b_Q(self) -> Float[Tensor, "layer head d_head"]:  # noqa: N802
+    def b_Q(self) -> Float[Tensor, "layer head d_head"]:
         """Query biases of all layers."""
         return self._stack("attn", "b_Q")
 
     @property
-    def b_K(self) -> Float[Tensor, "layer head d_head"]:  # noqa: N802
+    def b_K(self) -> Float[Tensor, "layer head d_head"]:
         """Key biases of all layers."""
         return self._stack("attn", "b_K")
 
     @property
-    def b_V(self) -> Float[Tensor, "layer head d_head"]:  # noqa: N802
+    def b_V(self) -> Float[Tensor, "layer head d_head"]:
         """Value biases of all layers."""
         return self._stack("attn", "b_V")
 
     @property
-    def b_O(self) -> Float[Tensor, "layer d_model"]:  # noqa: N802
+    def b_O(self) -> Float[Tensor, "layer d_model"]:
         """Output biases of all layers."""
         return self._stack("attn", "b_O")
 
     @property
-    def W_in(self) -> Float[Tensor, "layer d_model d_mlp"]:  # noqa: N802
+    def W_in(self) -> Float[Tensor, "layer d_model d_mlp"]:
         """Input weights of all MLPs."""
         return self._stack("mlp", "W_in")
 
     @property
-    def b_in(self) -> Float[Tensor, "layer d_mlp"]:  # noqa: N802
+    def b_in(self) -> Float[Tensor, "layer d_mlp"]:
         """Neuron biases of all MLPs."""
         return self._stack("mlp", "b_in")
 
     @property
-    def W_out(self) -> Float[Tensor, "layer d_mlp d_model"]:  # noqa: N802
+    def W_out(self) -> Float[Tensor, "layer d_mlp d_model"]:
         """Output weights of all MLPs."""
         return self._stack("mlp", "W_out")
 
     @property
-    def b_out(self) -> Float[Tensor, "layer d_model"]:  # noqa: N802
+    def b_out(self) -> Float[Tensor, "layer d_model"]:
         """Output biases of all MLPs."""
         return self._stack("mlp", "b_out")
 
     @property
-    def W_E(self) -> Float[Tensor, "d_vocab d_model"]:  # noqa: N802
+    def W_E(self) -> Float[Tensor, "d_vocab d_model"]:
         """Token embedding: the parameter itself."""
         return self.embed.W_E
 
     @property
-    def W_pos(self) -> Float[Tensor, "n_ctx d_model"]:  # noqa: N802
+    def W_pos(self) -> Float[Tensor, "n_ctx d_model"]:
         """Learned positions: the parameter itself."""
         return self.pos_embed.W_pos
 
     @property
-    def W_U(self) -> Float[Tensor, "d_model d_vocab_out"]:  # noqa: N802
+    def W_U(self) -> Float[Tensor, "d_model d_vocab_out"]:
         """Unembedding: the parameter itself."""
         return self.unembed.W_U
 
     @property
-    def b_U(self) -> Float[Tensor, " d_vocab_out"]:  # noqa: N802
+    def b_U(self) -> Float[Tensor, " d_vocab_out"]:
         """Bias of the logits: the parameter itself."""
         return self.unembed.b_U

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal, overload
 
-import torch
 from torch import Tensor
 
 from refractor.base.checks import check_member, check_tokens
@@ -75,7 +74,7 @@ class HookedTransformer(StackedWeights, HookedRootModule):
     @overload
     def __call__(
         self,
-        input: Tensor,  # noqa: A002
+        input: Tensor,
         return_type: Literal["logits", "loss"] = ...,
         loss_per_token: bool = ...,
         *,
@@ -86,7 +85,7 @@ class HookedTransformer(StackedWeights, HookedRootModule):
     @overload
     def __call__(
         self,
-        input: Tensor,  # noqa: A002
+        input: Tensor,
         return_type: Literal["both"],
         loss_per_token: bool = ...,
         *,
@@ -94,7 +93,7 @@ class HookedTransformer(StackedWeights, HookedRootModule):
         tokens: Tensor | None = ...,
     ) -> Output: ...
     @overload
-    def __call__(self, input: Tensor, return_type: None, **kwargs: Any) -> Any: ...  # noqa: A002
+    def __call__(self, input: Tensor, return_type: None, **kwargs: Any) -> Any: ...
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run one pass: see `forward`."""
         return super().__call__(*args, **kwargs)

@@ -27,8 +27,8 @@ class TrainingConfig:
         stop_below: stop when the loss on held-out questions is below this; None to do all steps.
         evaluate_every: the held-out loss is computed at steps 0, 1, 2, 5, 10, 20, 50 … and at every multiple of this.
         snapshot_every: weights are kept at steps 0, 1, 2, 5, 10, 20, 50 … and at every multiple of this.
-        shuffle_labels: seed with which the answers of the questions trained on are permuted, so that there is nothing to
-            learn but the answers themselves (a control); None leaves them right.
+        shuffle_labels: seed with which the answers of the questions trained on are permuted, so that there is nothing
+            to learn but the answers themselves (a control); None leaves them right.
 
     Raises:
         ArgumentError: a value is out of range.

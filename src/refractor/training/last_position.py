@@ -1,15 +1,15 @@
 """The logits at the last position, without computing anything that only other positions need.
 
-In a network of one layer the last position's logits depend on the other positions through keys and values alone, and the
-key and value of a token at a position depend on nothing else. So, exactly:
+In a network of one layer the last position's logits depend on the other positions through keys and values alone, and
+the key and value of a token at a position depend on nothing else. So, exactly:
 
 - keys and values come from a table with one row per (token, position), d_vocab rows instead of one per example;
 - of queries, attention rows, MLP and unembedding only the last position is computed;
 - the last token is the same in every example ("="), so its query is one row, and since scores are linear in the
   keys, `q · k` is taken in the table, before rows are gathered.
 
-For p = 113 and 3,830 examples this is about a quarter of the work of the plain pass; loss and gradients are the same up
-to rounding.
+For p = 113 and 3,830 examples this is about a quarter of the work of the plain pass; loss and gradients are the same
+up to rounding.
 """
 
 import torch
@@ -26,8 +26,8 @@ def last_logits(
 ) -> Float[Tensor, "batch d_vocab_out"]:
     """Return `model(tokens)[:, -1]`, by tables where these apply.
 
-    They apply to one-layer networks without hooks when every row ends with the same token and there are at least as many
-    rows as tokens; anything else takes the plain pass.
+    They apply to one-layer networks without hooks when every row ends with the same token and there are at least as
+    many rows as tokens; anything else takes the plain pass.
 
     >>> model = HookedTransformer(dict(n_layers=1, d_model=8, n_ctx=3, d_head=4, d_vocab=4, act_fn="relu", seed=0))
     >>> tokens = torch.cartesian_prod(torch.arange(3), torch.arange(3), torch.tensor([3]))
@@ -71,7 +71,7 @@ def _mixed_values(
     scores, values = [], []
     for position in range(tokens.shape[1] - 1):
         table = _score_and_value(block, embed_table(model, vocabulary, position), query)
-        # One gather of scores and values together; its backward pass adds rows up without sorting, as indexing's does not.
+        # One gather of scores and values together. Its backward pass is much faster than that of indexing.
         rows = functional.embedding(tokens[:, position], table)
         scores.append(rows[:, : cfg.n_heads])
         values.append(rows[:, cfg.n_heads :])

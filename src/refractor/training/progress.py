@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 Progress = Callable[[int, float, float], None]
-"""Called after every step with the step, the last training loss and the last held-out loss (NaN when nothing is held out)."""
+"""Called after every step with the step, the last training loss and the last held-out loss (NaN if there is none)."""
 
 
 def silent(step: int, train_loss: float, test_loss: float) -> None:

@@ -35,7 +35,7 @@ def violations(source: str, path: str) -> list[str]:
         path: its path below the package, e.g. `hooks/point.py`.
 
     """
-    folder = path.split("/")[0] if "/" in path else ""
+    folder = path.split("/", maxsplit=1)[0] if "/" in path else ""
     found = []
     for line, target, function in _imports(ast.parse(source), path):
         if target == "":

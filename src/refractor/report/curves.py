@@ -130,7 +130,9 @@ def _measure(run: Run, frequencies: tuple[int, ...]) -> tuple[dict[str, Curve], 
         for name, value in progress_values(measure_progress(_sums(run, step), frequencies, pairs)).items():
             if name in SHOWN and name not in LOSSES:
                 values.setdefault(name, []).append(value)
-    return _curves(torch.tensor(steps), {name: torch.tensor(curve).double() for name, curve in values.items()}), len(steps)
+    return _curves(torch.tensor(steps), {name: torch.tensor(curve).double() for name, curve in values.items()}), len(
+        steps
+    )
 
 
 def chosen_steps(steps: tuple[int, ...]) -> list[int]:

@@ -51,10 +51,12 @@ class Panel:
     Args:
         title: what stands above it.
         summary: what it says, in words, for those who cannot see it.
+        wide: whether it takes the whole width of the page.
 
     """
 
     kind: ClassVar[str] = ""
+    wide: ClassVar[bool] = False
 
     title: str
     summary: str
@@ -77,6 +79,13 @@ class Lines(Panel):
 
 
 @dataclass(frozen=True)
+class WideLines(Lines):
+    """Curves that need the whole width."""
+
+    wide: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
 class Dots(Panel):
     """Points. With `equal`, both axes have one scale; with `joined`, a thin line runs through them in their order."""
 
@@ -92,7 +101,7 @@ class Dots(Panel):
 
 @dataclass(frozen=True)
 class Bars(Panel):
-    """One number for each label; those in `strong` stand out. `wide` where labels are words, drawn one below the other."""
+    """One number for each label; those in `strong` stand out."""
 
     kind: ClassVar[str] = "bars"
 
@@ -114,7 +123,6 @@ class Heat(Panel):
     y: Axis
     data: Quantised
     diverging: bool
-    unit: str
     stride: int = 1
 
 
@@ -136,6 +144,7 @@ class Mixer(Panel):
     """
 
     kind: ClassVar[str] = "mixer"
+    wide: ClassVar[bool] = True
 
     p: int
     sign: int

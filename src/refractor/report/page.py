@@ -66,17 +66,21 @@ def build_report(run: Run, analysis: Analysis, curves: Curves, *, name: str, ste
 
     """
     sections = build_sections(run, analysis, curves, name, step)
-    return _environment().get_template("page.html").render(
-        analysis=analysis,
-        verdict=analysis.verdict,
-        name=name,
-        step=step,
-        run=run,
-        sections=sections,
-        measures=measures_table(analysis),
-        data={panel_id: panel for section in sections for panel_id, panel in _drawings(section).items()},
-        styles=[_asset(style) for style in STYLES],
-        scripts=[_asset(script) for script in SCRIPTS],
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            analysis=analysis,
+            verdict=analysis.verdict,
+            name=name,
+            step=step,
+            run=run,
+            sections=sections,
+            measures=measures_table(analysis),
+            data={panel_id: panel for section in sections for panel_id, panel in _drawings(section).items()},
+            styles=[_asset(style) for style in STYLES],
+            scripts=[_asset(script) for script in SCRIPTS],
+        )
     )
 
 

@@ -2,17 +2,17 @@
 
 // Two axes around a plot, their ticks and titles, and marked values.
 Refractor.axes = function (surface, panel, box, ends) {
-  const { svg, scale, ticks, write } = Refractor;
+  const { svg, scale, ticks, writeTick } = Refractor;
   const x = scale(ends.x[0], ends.x[1], box.left, box.right, panel.x.log);
   const y = scale(ends.y[0], ends.y[1], box.bottom, box.top, panel.y.log);
   const frame = svg("g", { class: "axes" });
   for (const tick of ticks(y, (box.bottom - box.top) / 40)) {
     frame.append(svg("path", { class: "grid", d: `M${box.left} ${y(tick)}H${box.right}` }));
-    frame.append(svg("text", { x: box.left - 6, y: y(tick), dy: "0.32em", "text-anchor": "end" }, write(tick)));
+    frame.append(svg("text", { x: box.left - 6, y: y(tick), dy: "0.32em", "text-anchor": "end" }, writeTick(tick, y)));
   }
   for (const tick of box.bands ? [] : ticks(x, (box.right - box.left) / 70)) {
     frame.append(svg("path", { class: "tick", d: `M${x(tick)} ${box.bottom}v4` }));
-    frame.append(svg("text", { x: x(tick), y: box.bottom + 16, "text-anchor": "middle" }, write(tick)));
+    frame.append(svg("text", { x: x(tick), y: box.bottom + 16, "text-anchor": "middle" }, writeTick(tick, x)));
   }
   frame.append(svg("path", { class: "rim", d: `M${box.left} ${box.bottom}H${box.right}` }));
   const middle = (box.left + box.right) / 2;
@@ -34,7 +34,7 @@ Refractor.marks = function (surface, marks, box, { x, y }) {
   across.forEach((mark, line) => {
     const at = x(mark.at);
     const flipped = at > (box.left + box.right) / 2;
-    const top = box.top - 14 * (across.length - line) + 8;
+    const top = box.top - 14 * (across.length - line) - 12;
     surface.append(svg("path", { class: "mark", d: `M${at} ${top - 6}V${box.bottom}` }));
     surface.append(
       svg("text", { class: "mark", x: at + (flipped ? -5 : 5), y: top, "text-anchor": flipped ? "end" : "start" }, mark.label),

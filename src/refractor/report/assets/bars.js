@@ -7,6 +7,7 @@ Refractor.draw.bars = function (place, panel) {
   const box = { ...room(width, height), bands: true };
   const count = panel.labels.length;
   const y = extent(panel.y, [0, ...panel.values, ...panel.marks.map((mark) => mark.at)]);
+  y[0] = panel.values.some((value) => value < 0) ? y[0] : 0;
   const scales = axes(surface, panel, box, { x: [0, count], y });
   const strong = new Set(panel.strong);
   const band = (box.right - box.left) / count;

@@ -30,7 +30,7 @@ Refractor.draw.heat = function (place, panel) {
     const row = clamp(Math.floor(((event.clientY - frame.top) / frame.height) * rows), rows);
     const column = clamp(Math.floor(((event.clientX - frame.left) / frame.width) * columns), columns);
     const at = `${panel.y.title} ${row * panel.stride}, ${panel.x.title} ${column * panel.stride}`;
-    say(`${at}: ${write(value(values[row * columns + column]), 3)} ${panel.unit}`);
+    say(`${at}: ${write(value(values[row * columns + column]), 3)}`);
   });
   canvas.addEventListener("pointerleave", () => say(null));
 };

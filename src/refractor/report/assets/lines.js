@@ -3,7 +3,8 @@
 // Curves on common axes. The look of a curve (colour and dashes) follows from its place in the list.
 Refractor.draw.lines = function (place, panel) {
   const { svg, surface: open, box: room, axes, extent, marks, path, legend, readout, write } = Refractor;
-  const above = 14 * panel.marks.filter((mark) => mark.axis === "x").length;
+  const rows = panel.marks.filter((mark) => mark.axis === "x").length;
+  const above = rows ? 14 * rows + 8 : 0;
   const tall = panel.series.length > 3 ? 380 : 260;
   const { surface, width, height } = open(place, panel, tall + above);
   const box = room(width, height, 24 + above);

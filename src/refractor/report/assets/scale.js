@@ -61,26 +61,27 @@ function logTicks(scale, count) {
   return ticks.length ? ticks : [scale.low * 1.5];
 }
 
-// A number for people: few digits, a true minus sign, powers of ten where they are shorter.
+// A number for people, as the text around writes it: 4 digits, 5.568e-08 where it is small, a true minus sign before it.
 Refractor.write = function (value, digits = 4) {
   if (value === null || value === undefined) {
     return "–";
   }
-  const size = Math.abs(value);
-  let text;
-  if (value !== 0 && (size < 1e-3 || size >= 1e5)) {
-    const [head, power] = value.toExponential(digits - 1).split("e");
-    const mantissa = Number(head);
-    text = `${mantissa === 1 ? "" : `${mantissa} · `}10${raised(Number(power))}`;
-  } else {
-    text = String(Number(value.toPrecision(digits)));
-  }
-  return text.replace("-", "−");
+  const [head, power] = value.toExponential(digits - 1).split("e");
+  const short = value === 0 || (power >= -4 && power < Math.max(digits, 6));
+  const text = short
+    ? String(Number(value.toPrecision(digits)))
+    : `${Number(head)}e${power < 0 ? "-" : "+"}${String(Math.abs(power)).padStart(2, "0")}`;
+  return text.startsWith("-") ? `−${text.slice(1)}` : text;
 };
 
-function raised(power) {
-  return [...String(power)].map((sign) => (sign === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(sign)])).join("");
-}
+// A tick of a logarithmic axis: 0.01, 10⁻⁵.
+Refractor.writeTick = function (value, scale) {
+  const power = Math.round(Math.log10(Math.abs(value)));
+  if (!scale.log || Math.abs(power) < 4 || value !== 10 ** power) {
+    return Refractor.write(value);
+  }
+  return `10${[...String(power)].map((sign) => (sign === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(sign)])).join("")}`;
+};
 
 // The signed bytes that Python wrote in base64.
 Refractor.bytes = function (text) {

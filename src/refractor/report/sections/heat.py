@@ -9,18 +9,18 @@ from refractor.report.figures import Axis, Heat
 MOST_CELLS = 256  # along one side of a heat map: more than a page has pixels for
 
 
-def heat_of_pairs(title: str, values: Tensor, unit: str, *, diverging: bool) -> Heat:
-    """Return the heat map of an array over (a, b); b runs to the right, a downwards."""
+def heat_of_pairs(title: str, values: Tensor) -> Heat:
+    """Return the heat map of an array over (a, b); b to the right, a downwards. It diverges where there are both signs."""
     stride = -(-len(values) // MOST_CELLS)
     low, high = (float(end) for end in torch.aminmax(values))
+    diverging = low < 0 < high
     thinned = f" Every {stride}th a and b is drawn." if stride > 1 else ""
     return Heat(
         title,
-        f"From {low:.3g} to {high:.3g} {unit} over all pairs (a, b).{thinned}",
+        f"From {low:.3g} to {high:.3g} over all pairs (a, b).{thinned}",
         Axis("b"),
         Axis("a"),
         quantise(values[::stride, ::stride], centred=diverging),
         diverging,
-        unit,
         stride,
     )

@@ -6,7 +6,7 @@ from torch import Tensor
 from refractor.lab.analysis import Analysis
 from refractor.lab.operations import SYMBOLS
 from refractor.report.encode import numbers
-from refractor.report.figures import Axis, Bars, Dots, Figure, Lines, Panel, Section, Series
+from refractor.report.figures import Axis, Bars, Dots, Figure, Panel, Section, Series, WideLines
 from refractor.report.sections.mixer import mixer_figure
 from refractor.report.sections.words import MOST_PANELS, frequency_set, number
 from refractor.report.snippets import analysis_snippet
@@ -40,8 +40,8 @@ def _fit(analysis: Analysis, name: str) -> Figure:
     return Figure(
         "logits-cosines",
         "Logits by the distance of c from the right answer",
-        "Left: mean logit at each distance, with the 5% to 95% range over all pairs; the closer the fitted cosines, the more "
-        f"of the logits they are. Below: for each key frequency, the mean logit less the other key cosines, against "
+        "First the mean logit at each distance, with the 5% to 95% range over all pairs; the closer the fitted cosines, the more "
+        f"of the logits they are. Then, for each key frequency, the mean logit less the other key cosines, against "
         f"cos(w(a {sign} b − c)): points on a straight line through 0 mean that just this cosine is left.",
         "How the cosines come about, and what depends on a and b other than through the answer: that is in the range, "
         "not in the mean. A straight line cannot tell one circuit from another that gives the same logits.",
@@ -60,7 +60,7 @@ def _distances(analysis: Analysis) -> list[int]:
     return list(range(-((analysis.p - 1) // 2), analysis.p // 2 + 1))
 
 
-def _profile(analysis: Analysis) -> Lines:
+def _profile(analysis: Analysis) -> WideLines:
     places = [d % analysis.p for d in _distances(analysis)]
     x = numbers([float(d) for d in _distances(analysis)])
     low, high = _spread(analysis)
@@ -73,7 +73,7 @@ def _profile(analysis: Analysis) -> Lines:
     if analysis.frequencies:
         name = f"cosines of {frequency_set(analysis.frequencies, analysis.p)}"
         series.insert(1, Series(name, x, numbers(analysis.fit.curve(analysis.frequencies)[places]), role="dashed"))
-    return Lines(
+    return WideLines(
         "Mean logit by distance from the right answer",
         f"{number(float(profile[0]))} at the right answer, at most {number(float(profile[1:].max()))} elsewhere.",
         Axis("c − right answer (mod p)"),

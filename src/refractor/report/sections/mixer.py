@@ -22,7 +22,10 @@ def mixer_figure(analysis: Analysis, name: str) -> Figure | None:
     logits = quantise(_centred(analysis)[:, bs], centred=True)
     left = f" Not switchable, weaker: {frequency_set(mixer.left_out, p)}." if mixer.left_out else ""
     thinned = "" if len(bs) == p else f" To keep the page small, only {len(bs)} values of b are there."
-    subsets = [tuple(k for bit, k in enumerate(mixer.frequencies) if mask >> bit & 1) for mask in range(2 ** len(mixer.frequencies))]
+    subsets = [
+        tuple(k for bit, k in enumerate(mixer.frequencies) if mask >> bit & 1)
+        for mask in range(2 ** len(mixer.frequencies))
+    ]
     panel = Mixer(
         title=f"Logits for one pair (a, b), and the sum of α cos(w(a {SYMBOLS[analysis.operation]} b − c))",
         summary=f"Amplitudes α: {_amplitudes(analysis)}.",

@@ -5,7 +5,7 @@ from refractor.lab.neurons import NeuronFrequencies
 from refractor.report.encode import numbers
 from refractor.report.figures import Axis, Bars, Dots, Figure, Mark, Panel, Section, Series
 from refractor.report.sections.heat import heat_of_pairs
-from refractor.report.sections.words import MOST_PANELS, count
+from refractor.report.sections.words import MOST_PANELS
 from refractor.report.snippets import analysis_snippet
 
 
@@ -31,13 +31,13 @@ def neurons_section(analysis: Analysis, name: str) -> Section:
     )
     p = analysis.p
     panels: list[Panel] = [
-        heat_of_pairs(f"neuron {index}: {what}", view.neurons[:, index].reshape(p, p), "", diverging=True)
+        heat_of_pairs(f"neuron {index}: {what}", view.neurons[:, index].reshape(p, p))
         for index, what in _examples(neurons)
     ]
     absent = ["All neurons are dead: none changes with (a, b)."] if not panels else []
     dead = int((neurons.frequency.values == 0).sum())
     if dead and panels:
-        absent.append(f"{count(dead, 'neuron')} of {len(neurons.frequency.values)} never change with (a, b).")
+        absent.append(f"{dead} of {len(neurons.frequency.values)} neurons are dead: they never change with (a, b).")
     figures = [by_frequency]
     if panels:
         figures.append(
@@ -58,8 +58,12 @@ def neurons_section(analysis: Analysis, name: str) -> Section:
 def _sentence(neurons: NeuronFrequencies) -> str:
     total = len(neurons.frequency.values)
     clusters = neurons.clusters[: 2 * MOST_PANELS]
-    parts = [f"{len(c.neurons)} with k = {c.frequency} ({c.explained_variance:.1%} of their variance)" for c in clusters]
-    more = f", and {len(neurons.clusters) - len(clusters)} more clusters" if len(neurons.clusters) > len(clusters) else ""
+    parts = [
+        f"{len(c.neurons)} with k = {c.frequency} ({c.explained_variance:.1%} of their variance)" for c in clusters
+    ]
+    more = (
+        f", and {len(neurons.clusters) - len(clusters)} more clusters" if len(neurons.clusters) > len(clusters) else ""
+    )
     found = f": {', '.join(parts)}{more}" if parts else ""
     return (
         f"{neurons.above_cut} of {total} neurons are above the cut of {neurons.cut:g}{found}. A network that computes with "

@@ -18,7 +18,14 @@ def provenance_section(run: Run, analysis: Analysis, name: str, step: int) -> Se
         tuple(
             Table(caption, ("setting", "value"), rows)
             for caption, rows in (
-                ("Task", (("name", run.task.name), ("p", str(run.task.p)), ("formula", f"{run.task.formula} mod {run.task.p}"))),
+                (
+                    "Task",
+                    (
+                        ("name", run.task.name),
+                        ("p", str(run.task.p)),
+                        ("formula", f"{run.task.formula} mod {run.task.p}"),
+                    ),
+                ),
                 ("Training", _rows({**run.training.to_dict(), **_pairs(analysis)})),
                 ("Network", _rows(run.model_config.to_dict())),
                 ("Made", _rows(run.provenance)),
@@ -45,5 +52,7 @@ def _rows(settings: dict[str, object], prefix: str = "") -> tuple[tuple[str, str
         if isinstance(value, dict):
             rows += _rows({str(inner): item for inner, item in value.items()}, f"{prefix}{key}.")
         elif value is not None:
-            rows.append((f"{prefix}{key}", ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)))
+            rows.append(
+                (f"{prefix}{key}", ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value))
+            )
     return tuple(rows)

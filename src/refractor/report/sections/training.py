@@ -3,7 +3,7 @@
 from refractor.lab.analysis import Analysis
 from refractor.report.curves import Curve, Curves
 from refractor.report.encode import numbers
-from refractor.report.figures import Axis, Figure, Lines, Mark, Section, Series, Table
+from refractor.report.figures import Axis, Figure, Mark, Section, Series, Table, WideLines
 from refractor.report.sections.words import frequency_set, number
 from refractor.report.snippets import curves_snippet
 
@@ -31,7 +31,7 @@ def training_section(analysis: Analysis, curves: Curves, name: str, step: int) -
     absent = tuple(
         f"Missing: {LABELS[key]}, {why}." for key, why in _missing(curves, analysis).items() if key not in curves.series
     )
-    panel = Lines(
+    panel = WideLines(
         f"Every curve over the steps; restricted and excluded loss with {shown}",
         _ends(curves),
         Axis("step", low=0),
@@ -80,7 +80,9 @@ def _missing(curves: Curves, analysis: Analysis) -> dict[str, str]:
 
 
 def _marks(curves: Curves, analysis: Analysis, step: int) -> list[Mark]:
-    marks = [Mark(float(phase.end), f"{phase.name} ends", "x") for phase in curves.phases or () if phase.end is not None]
+    marks = [
+        Mark(float(phase.end), f"{phase.name} ends", "x") for phase in curves.phases or () if phase.end is not None
+    ]
     last = max(curve.steps[-1] for curve in curves.series.values())
     if step != last:
         marks.append(Mark(float(step), "this page", "x"))
@@ -94,6 +96,9 @@ def _ends(curves: Curves) -> str:
 
 def _phases(curves: Curves) -> Table:
     rows = tuple(
-        (phase.name, "not reached" if phase.end is None else str(phase.end), phase.rule) for phase in curves.phases or ()
+        (phase.name, "not reached" if phase.end is None else str(phase.end), phase.rule)
+        for phase in curves.phases or ()
     )
-    return Table("Phases, by stated rules on these curves", ("phase", "ends at step", "rule, and what came of it"), rows)
+    return Table(
+        "Phases, by stated rules on these curves", ("phase", "ends at step", "rule, and what came of it"), rows
+    )

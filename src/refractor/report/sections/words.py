@@ -12,8 +12,13 @@ def frequency_set(frequencies: tuple[int, ...], p: int) -> str:
 
 
 def number(value: Value) -> str:
-    """Write a number for people, with the minus sign of print."""
-    return write(value).replace("-", "−") if isinstance(value, float | int) else write(value)
+    """Write a number for people, as the lab does, with the minus sign of print before it.
+
+    >>> number(-0.25), number(5.56835e-08)
+    ('−0.25', '5.568e-08')
+    """
+    text = write(value)
+    return "−" + text[1:] if isinstance(value, float | int) and text.startswith("-") else text
 
 
 def count(amount: int, what: str) -> str:

@@ -78,12 +78,12 @@ def read_curves(source: Source) -> Curves:
     measured = {name: curve for name, curve in _kept_measures(run).items() if name in SHOWN}
     last = _sums(run, run.steps[-1])
     frequencies = key_frequencies_of_logits(fit_logits(last)).frequencies
-    origin = "They were recorded with the run."
+    origin = "Restricted and excluded losses were recorded with the run."
     if not measured and frequencies:
         measured, count = _measure(run, frequencies)
-        origin = f"They were computed from {count} of the {len(run.steps)} snapshots that the run kept."
+        origin = f"Restricted and excluded losses were computed from {count} of its {len(run.steps)} snapshots."
     elif not measured:
-        origin = "They are missing: the last snapshot has no key frequency."
+        origin = "Restricted and excluded losses are missing: the last snapshot has no key frequency."
     series = {name: (found | measured)[name] for name in SHOWN if name in found or name in measured}
     if "restricted_loss.test" in series:
         series.pop("restricted_loss.all", None)

@@ -34,7 +34,8 @@ def write_report(source: str | Path, out: str | Path) -> Path:
 
     Args:
         source: a bundled name, also with a step (`modular-addition-113@500`), or the path of a run folder.
-        out: the file to write; its folder is made if it is not there. A file that is there is replaced, at once or not at all.
+        out: the file to write; its folder is made if it is not there.
+            A file that is there is replaced, at once or not at all.
 
     Returns:
         The path of the page.

@@ -24,7 +24,7 @@ Refractor.draw.heat = function (place, panel) {
   strip.style.background = `linear-gradient(to right, ${colours.map((one) => `rgb(${one.join(" ")})`).join(", ")})`;
   key.append(html("span", {}, write(value(-127), 3)), strip, html("span", {}, write(value(127), 3)));
   place.replaceChildren(html("p", { class: "across" }, `${panel.x.title} → (${panel.y.title} ↓)`), canvas, key);
-  const say = readout(place, "Point at the map to read values.");
+  const say = readout(place);
   canvas.addEventListener("pointermove", (event) => {
     const frame = canvas.getBoundingClientRect();
     const row = clamp(Math.floor(((event.clientY - frame.top) / frame.height) * rows), rows);
@@ -32,7 +32,7 @@ Refractor.draw.heat = function (place, panel) {
     const at = `${panel.y.title} ${row * panel.stride}, ${panel.x.title} ${column * panel.stride}`;
     say(`${at}: ${write(value(values[row * columns + column]), 3)}`);
   });
-  canvas.addEventListener("pointerleave", () => say(null));
+  canvas.addEventListener("pointerleave", () => say(""));
 };
 
 function clamp(index, size) {

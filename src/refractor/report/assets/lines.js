@@ -28,7 +28,7 @@ Refractor.draw.lines = function (place, panel) {
   if (panel.series.length > 1) {
     legend(place, panel.series.map((series, index) => ({ name: series.name, look: looks[index] })));
   }
-  follow(surface, box, scales, panel, readout(place, "Point at the drawing to read values."), write);
+  follow(surface, box, scales, panel, readout(place), write);
 };
 
 function look(series, index) {
@@ -51,7 +51,7 @@ function follow(surface, box, scales, panel, say, write) {
   });
   surface.addEventListener("pointerleave", () => {
     line.setAttribute("d", "");
-    say(null);
+    say("");
   });
 }
 

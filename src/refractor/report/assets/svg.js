@@ -54,11 +54,11 @@ Refractor.path = function (points) {
 };
 
 // A line below a drawing that says what is under the pointer.
-Refractor.readout = function (place, hint) {
-  const line = Refractor.html("p", { class: "readout" }, hint);
+Refractor.readout = function (place) {
+  const line = Refractor.html("p", { class: "readout" });
   place.append(line);
   return (text) => {
-    line.textContent = text ?? hint;
+    line.textContent = text;
   };
 };
 

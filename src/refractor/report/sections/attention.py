@@ -14,7 +14,8 @@ def attention_section(analysis: Analysis, name: str) -> Section:
     """Draw the attention from "=" to a over all pairs, and list its mean over all pairs to every position."""
     title = "Attention"
     text = (
-        'The answer is read at "=", so only attention from there matters. A head that treats a and b alike looks at both '
+        'The answer is read at "=", so only attention from there matters. A head that treats a and b alike looks at '
+        "both "
         "equally on average; where it looks for each pair shows what it compares."
     )
     if analysis.network is None:
@@ -31,10 +32,10 @@ def attention_section(analysis: Analysis, name: str) -> Section:
     figure = Figure(
         "attention-heads",
         'Attention from "=" to a, over all pairs',
-        "Stripes or checks of one period: the head's choice between a and b is itself a wave. The frequency above a map is "
-        "the one that explains most of its variance, of the blocks {1, cos, sin} × {1, cos, sin}.",
-        "What the head moves: a look is no use by itself, it depends on what W_V and W_O do with it. The colours of each "
-        "map span its own range, written below it, so a faint pattern looks as strong as a bold one.",
+        "Stripes or checks of one period: the head's choice between a and b is itself a wave. The frequency above a "
+        "map is the one that explains most of its variance, of the blocks {1, cos, sin} × {1, cos, sin}.",
+        "What the head moves: a look is no use by itself, it depends on what W_V and W_O do with it. The colours of "
+        "each map span its own range, written below it, so a faint pattern looks as strong as a bold one.",
         analysis_snippet(name, "attention = analysis.network.attention  # (layer, head, key_pos, a, b)"),
         tuple(panels),
     )

@@ -10,7 +10,7 @@ MOST_CELLS = 256  # along one side of a heat map: more than a page has pixels fo
 
 
 def heat_of_pairs(title: str, values: Tensor) -> Heat:
-    """Return the heat map of an array over (a, b); b to the right, a downwards. It diverges where there are both signs."""
+    """Return the heat map of an array over (a, b), b to the right; it diverges where there are both signs."""
     stride = -(-len(values) // MOST_CELLS)
     low, high = (float(end) for end in torch.aminmax(values))
     diverging = low < 0 < high

@@ -8,7 +8,7 @@ from refractor.lab.operations import SYMBOLS
 from refractor.report.encode import numbers
 from refractor.report.figures import Axis, Bars, Dots, Figure, Panel, Section, Series, WideLines
 from refractor.report.sections.mixer import mixer_figure
-from refractor.report.sections.words import MOST_PANELS, frequency_set, number
+from refractor.report.sections.words import frequency_set, number, strongest
 from refractor.report.snippets import analysis_snippet
 
 
@@ -18,9 +18,9 @@ def logits_section(analysis: Analysis, name: str) -> Section:
     title = f"Logits against cos(w(a {sign} b − c))"
     explained = analysis.fit.explained_by(analysis.frequencies)
     text = (
-        f"A network that adds angles puts α cos(w(a {sign} b − c)) into the logit of c, with w = 2πk/p, for each key frequency "
-        f"k. These cosines explain {explained:.2%} of the variance of the logits (less their mean over c); in a table of "
-        f"right answers, as many would explain {_even_share(analysis):.2%}."
+        f"A network that adds angles puts α cos(w(a {sign} b − c)) into the logit of c, with w = 2πk/p, for each key "
+        f"frequency k. These cosines explain {explained:.2%} of the variance of the logits (less their mean over c); "
+        f"in a table of right answers, as many would explain {_even_share(analysis):.2%}."
     )
     absent = () if analysis.frequencies else ("No frequency is key, so there is no cosine to compare with.",)
     figures = (_fit(analysis, name), mixer_figure(analysis, name))
@@ -28,31 +28,26 @@ def logits_section(analysis: Analysis, name: str) -> Section:
 
 
 def _even_share(analysis: Analysis) -> float:
-    """Return the share that as many of the (p - 1) / 2 equal cosines explain: each 2 / (p - 1), 1 / (p - 1) for k = p/2."""
+    """Return the share that as many equal cosines explain: 2 / (p - 1) each, 1 / (p - 1) for k = p / 2."""
     return sum((1 if 2 * k == analysis.p else 2) / (analysis.p - 1) for k in analysis.frequencies)
 
 
 def _fit(analysis: Analysis, name: str) -> Figure:
-    panels: list[Panel] = [_profile(analysis), _explained(analysis)]
-    for k in _strongest(analysis):
-        panels.append(_against_cosine(analysis, k))
+    cosines = [_against_cosine(analysis, k) for k in strongest(analysis.frequencies, analysis.fit)]
+    panels: tuple[Panel, ...] = (_profile(analysis), _explained(analysis), *cosines)
     sign = SYMBOLS[analysis.operation]
     return Figure(
         "logits-cosines",
         "Logits by the distance of c from the right answer",
-        "First the mean logit at each distance, with the 5% to 95% range over all pairs; the closer the fitted cosines, the more "
-        f"of the logits they are. Then, for each key frequency, the mean logit less the other key cosines, against "
-        f"cos(w(a {sign} b − c)): points on a straight line through 0 mean that just this cosine is left.",
-        "How the cosines come about, and what depends on a and b other than through the answer: that is in the range, "
-        "not in the mean. A straight line cannot tell one circuit from another that gives the same logits.",
+        "First the mean logit at each distance, with the 5% to 95% range over all pairs; the closer the fitted "
+        "cosines, the more of the logits they are. Then, for each key frequency, the mean logit less the other key "
+        f"cosines, against cos(w(a {sign} b − c)): points on a straight line through 0 mean that just this cosine is "
+        "left.",
+        "How the cosines come about, and what depends on a and b other than through the answer: that is in the "
+        "range, not in the mean. A straight line cannot tell one circuit from another that gives the same logits.",
         analysis_snippet(name, "profile, fitted = analysis.fit.profile, analysis.fit.curve(analysis.frequencies)"),
-        tuple(panels),
+        panels,
     )
-
-
-def _strongest(analysis: Analysis) -> list[int]:
-    alpha = analysis.fit.coefficients.values
-    return sorted(sorted(analysis.frequencies, key=lambda k: -abs(float(alpha[k - 1])))[:MOST_PANELS])
 
 
 def _distances(analysis: Analysis) -> list[int]:

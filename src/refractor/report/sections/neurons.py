@@ -5,7 +5,7 @@ from refractor.lab.neurons import NeuronFrequencies
 from refractor.report.encode import numbers
 from refractor.report.figures import Axis, Bars, Dots, Figure, Mark, Panel, Section, Series
 from refractor.report.sections.heat import heat_of_pairs
-from refractor.report.sections.words import MOST_PANELS
+from refractor.report.sections.words import MOST_PANELS, count
 from refractor.report.snippets import analysis_snippet
 
 
@@ -13,8 +13,8 @@ def neurons_section(analysis: Analysis, name: str) -> Section:
     """Draw every neuron's best frequency with its share, and one neuron of each kind over (a, b)."""
     title = "Neurons by frequency and over (a, b)"
     text = (
-        "For each neuron of the last MLP, the single frequency that explains most of its variance over all pairs. It belongs "
-        "to the cluster of that frequency when the share is above the cut."
+        "For each neuron of the last MLP, the single frequency that explains most of its variance over all pairs. It "
+        "belongs to the cluster of that frequency when the share is above the cut."
     )
     network, view = analysis.network, analysis.view
     if network is None or view is None or network.neurons is None or view.neurons is None:
@@ -44,10 +44,10 @@ def neurons_section(analysis: Analysis, name: str) -> Section:
             Figure(
                 "neurons-pairs",
                 "Activation of single neurons over all pairs",
-                "The clearest neuron of each cluster, and the one that fits its best frequency worst. Clear neurons show "
-                "checks or stripes with k periods on a side.",
-                "The typical neuron: these are the extremes. Neighbours in one cluster differ in phase, which a single one "
-                "does not show. The colours of each map span its own range.",
+                "The clearest neuron of each cluster, and the one that fits its best frequency worst. Clear neurons "
+                "show checks or stripes with k periods on a side.",
+                "The typical neuron: these are the extremes. Neighbours in one cluster differ in phase, which a "
+                "single one does not show. The colours of each map span its own range.",
                 analysis_snippet(name, "activations = analysis.view.neurons  # (a * p + b, neuron)"),
                 tuple(panels),
             )
@@ -61,13 +61,12 @@ def _sentence(neurons: NeuronFrequencies) -> str:
     parts = [
         f"{len(c.neurons)} with k = {c.frequency} ({c.explained_variance:.1%} of their variance)" for c in clusters
     ]
-    more = (
-        f", and {len(neurons.clusters) - len(clusters)} more clusters" if len(neurons.clusters) > len(clusters) else ""
-    )
+    left = len(neurons.clusters) - len(clusters)
+    more = f", and {count(left, 'more cluster')}" if left else ""
     found = f": {', '.join(parts)}{more}" if parts else ""
     return (
-        f"{neurons.above_cut} of {total} neurons are above the cut of {neurons.cut:g}{found}. A network that computes with "
-        "few frequencies has few clusters, and many neurons above the line."
+        f"{neurons.above_cut} of {total} neurons are above the cut of {neurons.cut:g}{found}. A network that "
+        "computes with few frequencies has few clusters, and many neurons above the line."
     )
 
 

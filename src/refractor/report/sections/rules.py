@@ -20,16 +20,17 @@ def rules_section(analysis: Analysis, name: str) -> Section:
     """Draw the statistic that each rule cuts, and list each set with its restricted loss."""
     title = "Key rules side by side"
     text = (
-        "Three rules of Nanda et al. (2023) pick key frequencies from weights and neurons; this page uses a fourth, which "
-        "needs logits alone. Each set is judged by its own restricted loss, beside random sets of its size."
+        "Three rules of Nanda et al. (2023) pick key frequencies from weights and neurons; this page uses a fourth, "
+        "which needs logits alone. Each set is judged by its own restricted loss, beside random sets of its size."
     )
     figure = Figure(
         "rules-statistics",
         "What each rule cuts, and where",
-        "Filled bars are the frequencies that the rule picks. Where the rules agree, embedding, neurons and logits work with "
-        "the same frequencies; a rule that picks more, with no lower restricted loss, picks frequencies that nothing needs.",
-        "Which set is right. The cut at a quarter of the largest is a convention; a bar just below it may matter, as a "
-        "lower restricted loss of a larger set shows.",
+        "Filled bars are the frequencies that the rule picks. Where the rules agree, embedding, neurons and logits "
+        "work with the same frequencies; a rule that picks more, with no lower restricted loss, picks frequencies "
+        "that nothing needs.",
+        "Which set is right. The cut at a quarter of the largest is a convention; a bar just below it may matter, as "
+        "a lower restricted loss of a larger set shows.",
         analysis_snippet(name, "sets = {rule.keys.rule: rule.keys.frequencies for rule in analysis.rules}"),
         tuple(_panel(rule) for rule in analysis.rules),
     )

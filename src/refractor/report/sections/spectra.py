@@ -12,8 +12,8 @@ def spectra_section(analysis: Analysis, name: str) -> Section:
     """Draw the Fourier norms of W_E and of W_out W_U, and the singular values of W_E."""
     title = "Spectra of W_E and of the neuron-to-logit map"
     text = (
-        "How much of a matrix lies at each frequency: the norm of its cosine and sine component, over tokens for W_E, "
-        "over outputs for W_L = W_out W_U. Key frequencies of the logits are filled."
+        "How much of a matrix lies at each frequency: the norm of its cosine and sine component, over tokens for "
+        "W_E, over outputs for W_L = W_out W_U. Key frequencies of the logits are filled."
     )
     network = analysis.network
     if network is None:
@@ -37,10 +37,10 @@ def spectra_section(analysis: Analysis, name: str) -> Section:
     figure = Figure(
         "spectra-norms",
         "Fourier norms by frequency",
-        f"A network that computes with few frequencies has few tall bars. The Gini coefficient puts this in one number: 0 "
-        f"when all components are alike, near 1 when few hold everything. {_ginis(analysis)}",
-        "Whether a tall bar is used: an embedding may hold frequencies that nothing reads. W_L leaves out norms between "
-        "neurons and logits, and the path that goes past the neurons.",
+        "A network that computes with few frequencies has few tall bars. The Gini coefficient puts this in one "
+        f"number: 0 when all components are alike, near 1 when few hold everything. {_ginis(analysis)}",
+        "Whether a tall bar is used: an embedding may hold frequencies that nothing reads. W_L leaves out norms "
+        "between neurons and logits, and the path that goes past the neurons.",
         analysis_snippet(name, "spectra = analysis.network.embedding, analysis.network.neuron_logit_map"),
         tuple(panels),
     )
@@ -52,8 +52,8 @@ def _spectrum(title: str, spectrum: Spectrum, analysis: Analysis) -> Bars:
     top = norms.argsort(descending=True)[:3] + 1
     return Bars(
         title,
-        f"Largest at the frequencies {', '.join(str(k) for k in top.tolist())}. Gini coefficient {spectrum.gini:.3f}, "
-        f"noise {spectrum.noise_gini:.3f}.",
+        f"Largest at the frequencies {', '.join(str(k) for k in top.tolist())}. Gini coefficient "
+        f"{spectrum.gini:.3f}, noise {spectrum.noise_gini:.3f}.",
         Axis("frequency k"),
         Axis("norm", low=0),
         [str(k) for k in range(1, len(norms) + 1)],

@@ -22,8 +22,8 @@ def training_section(analysis: Analysis, curves: Curves, name: str, step: int) -
     """Draw the curves of a run on one step axis, with the phases marked."""
     title = "Training: loss, restricted and excluded loss, Σw²"
     text = (
-        "Restricted loss: only the key frequencies and the mean are kept. Excluded loss: they are removed. The set is fixed "
-        "once, from the last snapshot, and used at every step."
+        "Restricted loss: only the key frequencies and the mean are kept. Excluded loss: they are removed. The set "
+        "is fixed once, from the last snapshot, and used at every step."
     )
     if not curves.series:
         return Section("training", title, text, absent=("This run kept no curves.",))
@@ -42,12 +42,12 @@ def training_section(analysis: Analysis, curves: Curves, name: str, step: int) -
     figure = Figure(
         "training-curves",
         "Curves of the run",
-        "Train loss falls first: the pairs are memorised. When the excluded loss rises while the train loss stays low, "
-        "the network begins to lean on the key frequencies; the restricted loss then falls ahead of the test loss, and "
-        f"Σw² falls as what was memorised is cleaned up. {curves.origin}",
-        "Cause: that two curves turn together does not say which drives which. The frequencies are chosen with hindsight, "
-        "from the last snapshot. A loss above ln p is confidently wrong, not merely ignorant. Values of 0 and below "
-        "cannot be drawn on a logarithmic axis.",
+        "Train loss falls first: the pairs are memorised. When the excluded loss rises while the train loss stays "
+        "low, the network begins to lean on the key frequencies; the restricted loss then falls ahead of the test "
+        f"loss, and Σw² falls as what was memorised is cleaned up. {curves.origin}",
+        "Cause: that two curves turn together does not say which drives which. The frequencies are chosen with "
+        "hindsight, from the last snapshot. A loss above ln p is confidently wrong, not merely ignorant. Values of 0 "
+        "and below cannot be drawn on a logarithmic axis.",
         curves_snippet(name),
         (panel,),
     )

@@ -1,5 +1,6 @@
 """Words that several sections share."""
 
+from refractor.lab.logit_fit import LogitFit
 from refractor.lab.table import Value, write
 from refractor.lab.verdict import name_set
 
@@ -9,6 +10,12 @@ MOST_PANELS = 6  # of one kind in a figure: what a reader can compare at a glanc
 def frequency_set(frequencies: tuple[int, ...], p: int) -> str:
     """Write a set of frequencies; an empty one as "no frequency"."""
     return name_set(frequencies, p) if frequencies else "no frequency"
+
+
+def strongest(frequencies: tuple[int, ...], fit: LogitFit) -> tuple[int, ...]:
+    """Return those frequencies, at most six, that the logits resemble most, in increasing order."""
+    similarity = fit.similarity.values
+    return tuple(sorted(sorted(frequencies, key=lambda k: -abs(float(similarity[k - 1])))[:MOST_PANELS]))
 
 
 def number(value: Value) -> str:

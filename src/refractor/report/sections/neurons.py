@@ -20,6 +20,9 @@ def neurons_section(analysis: Analysis, name: str) -> Section:
     if network is None or view is None or network.neurons is None or view.neurons is None:
         return Section("neurons", title, text, absent=("This network has no MLP, so there are no neurons.",))
     neurons = network.neurons
+    dead = int((neurons.frequency.values == 0).sum())
+    if dead == len(neurons.frequency.values):
+        return Section("neurons", title, text, absent=("All neurons are dead: none changes with (a, b).",))
     by_frequency = Figure(
         "neurons-frequencies",
         "Best frequency of each neuron",
@@ -27,32 +30,27 @@ def neurons_section(analysis: Analysis, name: str) -> Section:
         "Whether the neurons matter for the answer, and what becomes of those below the cut. A neuron that mixes two "
         "frequencies stands here with the stronger one alone.",
         analysis_snippet(name, "neurons = analysis.network.neurons  # .frequency, .share, .clusters"),
-        (_dots(neurons), _bars(neurons, analysis)),
+        (_dots(neurons), _bars(neurons, analysis)) if neurons.clusters else (_dots(neurons),),
     )
     p = analysis.p
     panels: list[Panel] = [
         heat_of_pairs(f"neuron {index}: {what}", view.neurons[:, index].reshape(p, p))
         for index, what in _examples(neurons)
     ]
-    absent = ["All neurons are dead: none changes with (a, b)."] if not panels else []
-    dead = int((neurons.frequency.values == 0).sum())
-    if dead and panels:
+    over_pairs = Figure(
+        "neurons-pairs",
+        "Activation of single neurons over all pairs",
+        "The clearest neuron of each cluster, and the one that fits its best frequency worst. Clear neurons show "
+        "checks or stripes with k periods on a side.",
+        "The typical neuron: these are the extremes. Neighbours in one cluster differ in phase, which a single one "
+        "does not show. The colours of each map span its own range.",
+        analysis_snippet(name, "activations = analysis.view.neurons  # (a * p + b, neuron)"),
+        tuple(panels),
+    )
+    absent = [] if neurons.clusters else ["No neuron is above the cut, so there is no cluster to count."]
+    if dead:
         absent.append(f"{dead} of {len(neurons.frequency.values)} neurons are dead: they never change with (a, b).")
-    figures = [by_frequency]
-    if panels:
-        figures.append(
-            Figure(
-                "neurons-pairs",
-                "Activation of single neurons over all pairs",
-                "The clearest neuron of each cluster, and the one that fits its best frequency worst. Clear neurons "
-                "show checks or stripes with k periods on a side.",
-                "The typical neuron: these are the extremes. Neighbours in one cluster differ in phase, which a "
-                "single one does not show. The colours of each map span its own range.",
-                analysis_snippet(name, "activations = analysis.view.neurons  # (a * p + b, neuron)"),
-                tuple(panels),
-            )
-        )
-    return Section("neurons", title, text, tuple(figures), tuple(absent))
+    return Section("neurons", title, text, (by_frequency, over_pairs), tuple(absent))
 
 
 def _sentence(neurons: NeuronFrequencies) -> str:

@@ -1,1 +1,1 @@
-"""."""
+"""The command line: `refractor report`, `refractor train`, `refractor measure`."""

@@ -1,0 +1,93 @@
+"""What the commands do, as functions."""
+
+import json
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from refractor.base.errors import StoreError
+
+if TYPE_CHECKING:
+    from refractor.lab import Analysis
+    from refractor.report import Source
+
+
+def version() -> str:
+    """Return the version that is installed."""
+    return installed_version("refractor")
+
+
+def report(model: str, out: Path) -> Path:
+    """Write the page about a network and return its path.
+
+    Raises:
+        StoreError: the page cannot be written there.
+
+    """
+    if out.is_dir():
+        raise StoreError(f"{out} is a folder; --out needs the name of a page, such as {out / 'report.html'}.")
+    from refractor.report import write_report
+
+    return write_report(model, out)
+
+
+def measure_json(model: str) -> str:
+    """Return finding, verdict and every measure of a network as strict JSON: what is not a number is null."""
+    source, analysis = _analyse(model)
+    values = {
+        "model": source.name,
+        "step": source.step,
+        "task": source.task.name,
+        "p": source.task.p,
+        "finding": analysis.finding,
+        "verdict": analysis.verdict.claim,
+        "measures": analysis.table().to_dicts(),
+    }
+    return json.dumps(values, indent=2, allow_nan=False, ensure_ascii=False)
+
+
+def measure_text(model: str) -> str:
+    """Return the same for people."""
+    source, analysis = _analyse(model)
+    return "\n".join([f"{source.name}, step {source.step}", analysis.finding, "", str(analysis.table())])
+
+
+def _analyse(model: str) -> tuple["Source", "Analysis"]:
+    from rich.console import Console
+
+    from refractor.lab import analyse_network
+    from refractor.report import open_source
+
+    with Console(stderr=True).status(f"measuring {model} …"):
+        source = open_source(model)
+        return source, analyse_network(source.model, source.task, source.split)
+
+
+def train(
+    task: str, p: int, folder: Path, network: dict[str, Any], training: dict[str, Any], show_bar: bool = True
+) -> Path:
+    """Train a one-layer transformer without norms, as the published ones, and return the folder of the run."""
+    from refractor.models import HookedTransformerConfig
+    from refractor.tasks import ModularArithmetic
+    from refractor.training import TrainingConfig
+    from refractor.training import train as run_training
+    from refractor.training.progress import bar
+
+    questions = ModularArithmetic(task, p)
+    model = HookedTransformerConfig.from_dict(
+        {
+            "n_layers": 1,
+            "n_ctx": questions.n_ctx,
+            "d_vocab": questions.d_vocab,
+            "d_vocab_out": questions.d_vocab_out,
+            "act_fn": "relu",
+            "normalization_type": None,
+            "model_name": f"{task}-{p}",
+            **network,
+        }
+    )
+    config = TrainingConfig.from_dict(training)
+    if not show_bar:
+        return run_training(questions, model, config, folder).folder
+    with bar(config.steps, may_stop_early=config.stop_below is not None) as progress:
+        return run_training(questions, model, config, folder, progress).folder

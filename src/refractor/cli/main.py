@@ -1,0 +1,147 @@
+"""The commands. Each calls functions that are as easy to call from Python; nothing heavy is imported before one runs."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from refractor.base.errors import ArgumentError, RefractorError, UnknownNameError
+from refractor.cli import commands
+
+EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
+
+EPILOG = (
+    "Exit codes: 0 done; 1 something failed (a file is missing or damaged, the disk is full); 2 bad input; "
+    "130 interrupted (Ctrl-C)."
+)
+
+app = typer.Typer(
+    name="refractor",
+    help="Take trained transformers apart.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+MODEL = "modular-addition-113"
+Model = Annotated[str, typer.Argument(help="A bundled network (also MODEL@STEP), or the folder of a run.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"refractor {commands.version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and leave.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")] = False,
+) -> None:
+    """Take trained transformers apart."""
+
+
+@app.command(epilog=EPILOG)
+def report(
+    model: Model = MODEL,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The page to write.")] = Path("report.html"),
+) -> None:
+    """Write one self-contained page about the algorithm that a network learned. Trains nothing."""
+    typer.echo(commands.report(model, out))
+
+
+@app.command(epilog=EPILOG)
+def measure(
+    model: Model = MODEL,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+) -> None:
+    """Print every measure of a network by its name, each with its control."""
+    typer.echo(commands.measure_json(model) if as_json else commands.measure_text(model))
+
+
+@app.command(epilog=EPILOG)
+def train(
+    task: Annotated[str, typer.Argument(help="For example modular-addition; an unknown name lists the nearest.")],
+    p: Annotated[int, typer.Option("--p", help="The modulus.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder of the run.")],
+    steps: Annotated[int, typer.Option(help="Updates, at most.")] = 20_000,
+    fraction: Annotated[float, typer.Option(help="Share of the questions trained on.")] = 0.3,
+    seed: Annotated[int, typer.Option(help="Seed of the weights.")] = 0,
+    split_seed: Annotated[int, typer.Option(help="Seed of the split.")] = 0,
+    lr: Annotated[float, typer.Option(help="Learning rate.")] = 1e-3,
+    weight_decay: Annotated[float, typer.Option(help="Weight decay.")] = 1.0,
+    warm_up: Annotated[int, typer.Option(help="Updates over which the learning rate rises.")] = 0,
+    train_biases: Annotated[bool, typer.Option(help="Train the biases too.")] = False,
+    stop_below: Annotated[float | None, typer.Option(help="Stop when the held-out loss is below this.")] = None,
+    evaluate_every: Annotated[int, typer.Option(help="Steps between two looks at the held-out loss.")] = 50,
+    snapshot_every: Annotated[int, typer.Option(help="Steps between two snapshots of the weights.")] = 500,
+    d_model: Annotated[int, typer.Option(help="Width of the residual stream.")] = 128,
+    n_heads: Annotated[int, typer.Option(help="Attention heads.")] = 4,
+    d_mlp: Annotated[int, typer.Option(help="Neurons.")] = 512,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no bar.")] = False,
+) -> None:
+    """Train a one-layer transformer on a task. The same command goes on after an interruption, bit for bit."""
+    if n_heads < 1 or d_model % n_heads:
+        raise ArgumentError(f"d_model must be a multiple of n_heads; {d_model} and {n_heads} came.")
+    folder = commands.train(
+        task=task,
+        p=p,
+        folder=out,
+        network={"seed": seed, "d_model": d_model, "n_heads": n_heads, "d_head": d_model // n_heads, "d_mlp": d_mlp},
+        training={
+            "steps": steps,
+            "fraction": fraction,
+            "split_seed": split_seed,
+            "lr": lr,
+            "weight_decay": weight_decay,
+            "warm_up": warm_up,
+            "train_biases": train_biases,
+            "stop_below": stop_below,
+            "evaluate_every": evaluate_every,
+            "snapshot_every": snapshot_every,
+        },
+        show_bar=not quiet,
+    )
+    typer.echo(folder)
+
+
+def main() -> None:
+    """Run a command; an error of ours is one line on standard error, and an exit code that says of which kind."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command and return its exit code."""
+    try:
+        status = app(arguments, standalone_mode=False)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return _say("interrupted; the same command goes on where it stopped.", EXIT_INTERRUPTED)
+    except typer.Abort:
+        return _say("interrupted.", EXIT_INTERRUPTED)
+    except BrokenPipeError:  # whoever read the output has had enough; what is left in the buffer goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except RefractorError as error:
+        if "--debug" in arguments:
+            raise
+        bad_input = isinstance(error, ArgumentError | UnknownNameError)
+        return _say(" ".join(str(error).split()), EXIT_BAD_INPUT if bad_input else EXIT_FAILED)
+    except typer.TyperException as error:
+        return _say(error.format_message(), EXIT_BAD_INPUT)
+    return status if isinstance(status, int) else 0
+
+
+def _say(message: str, code: int) -> int:
+    typer.echo(f"refractor: {message}", err=True)
+    return code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""The command line as a person and as a program meet it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from refractor.cli import commands, main
+from refractor.training import open_run
+
+SMALL = ["--p", "5", "--steps", "20", "--d-model", "8", "--n-heads", "2", "--d-mlp", "8", "--fraction", "0.7"]
+
+
+def refractor(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "refractor.cli.main", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, **options)  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+
+def test_help_names_the_commands_and_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["--help"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    for word in ("report", "train", "measure", "0 done", "1 something failed", "2 bad input", "130 interrupted"):
+        assert word in text
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = "import sys\nfrom refractor.cli import main\nmain.run(['--help'])\nprint('torch' in sys.modules, 'refractor.lab' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines()[-1].endswith("False")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "text"),
+    [
+        (["train", "modular-additon", *SMALL, "--out", "{tmp}/run"], 2, "Nearest: 'modular-addition'"),
+        (["train", "modular-addition", "--p", "1", "--out", "{tmp}/run"], 2, "p must be an integer from 2 to"),
+        (["train", "modular-addition", "--p", "x", "--out", "{tmp}/run"], 2, "'--p'"),
+        (["train", "modular-addition", "--out", "{tmp}/run"], 2, "Missing option '--p'"),
+        (["train", "modular-addition", *SMALL[:-1], "2", "--out", "{tmp}/run"], 2, "fraction must be a fraction above 0"),
+        (["train", "modular-addition", *SMALL[:-1], "0.001", "--out", "{tmp}/run"], 2, "leaves nothing to train on"),
+        (["train", "modular-addition", *SMALL, "--lr", "-1", "--out", "{tmp}/run"], 2, "lr must be a finite number above 0"),
+        (["train", "modular-addition", *SMALL, "--n-heads", "3", "--out", "{tmp}/run"], 2, "d_model must be a multiple"),
+        (["train", "modular-addition", *SMALL, "--out", "{tmp}/file"], 1, "cannot be used as a run folder"),
+        (["measure", "modular-adition-113"], 1, "Bundled: 'modular-addition-113'"),
+        (["measure", "{tmp}"], 1, "is a folder without run.json"),
+        (["report", "modular-addition-113@7", "--out", "{tmp}/page.html"], 2, "there is no snapshot of step 7"),
+        (["report", "--out", "{tmp}"], 1, "is a folder; --out needs the name of a page"),
+        (["report", "--out", "{tmp}/file/page.html"], 1, "could not be written"),
+        (["frobnicate"], 2, "No such command 'frobnicate'"),
+    ],
+)
+def test_errors_are_one_line_on_stderr_with_a_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, text: str
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert main.run([argument.replace("{tmp}", str(tmp_path)) for argument in arguments]) == code
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert text in shown.err
+    assert len(shown.err.splitlines()) == 1
+    assert shown.err.startswith("refractor: ")
+    assert not (tmp_path / "run").exists()
+
+
+def test_debug_shows_where_an_error_comes_from() -> None:
+    run = refractor("--debug", "measure", "nothing")
+    assert "Traceback" in run.stderr
+    assert run.returncode == 1
+
+
+def test_train_measure_and_the_same_command_again(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    command = ["train", "modular-addition", *SMALL, "--out", str(out), "--seed", "4"]
+    first = refractor(*command)
+    assert first.returncode == 0, first.stderr
+    assert first.stdout.strip() == str(out)
+    assert "20/20" in first.stderr
+    run = open_run(out)
+    assert (run.task.p, run.model_config.seed, run.training.steps, run.training.fraction) == (5, 4, 20, 0.7)
+    again = refractor(*command, "--quiet")
+    assert again.returncode == 0
+    assert again.stderr == ""
+    other = refractor(*command, "--lr", "0.5")
+    assert other.returncode == 2
+    assert "training.lr = 0.001, but 0.5 came" in other.stderr
+    measured = refractor("measure", str(out), "--json")
+    assert measured.returncode == 0, measured.stderr
+    values = json.loads(measured.stdout, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+    assert values["verdict"] == "no algorithm found"
+    assert values["step"] == 20
+
+
+def test_measure_prints_every_measure_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["measure", "--json"]) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert values["finding"].startswith("Keeping only frequencies {")
+    names = [row["name"] for row in values["measures"]]
+    assert len(names) == len(set(names)) > 30
+    assert all(set(row) == {"name", "value", "control", "unit", "meaning"} for row in values["measures"])
+    assert main.run(["measure"]) == 0
+    text = capsys.readouterr().out
+    assert all(name in text for name in names)
+
+
+def test_a_reader_that_leaves_early_is_no_error() -> None:
+    command = f"{sys.executable} -m refractor.cli.main measure --json | head -c 10"
+    run = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True, check=False)
+    assert "Traceback" not in run.stderr
+    assert len(run.stdout) == 10
+
+
+def test_report_prints_the_path_of_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "page.html"
+    assert main.run(["report", "--out", str(page)]) == 0
+    assert capsys.readouterr().out.strip() == str(page)
+    assert "Keeping only frequencies {" in page.read_text(encoding="utf-8")
+
+
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["--version"]) == 0
+    assert capsys.readouterr().out == f"refractor {commands.version()}\n"

@@ -10,7 +10,7 @@ import torch
 from refractor.base.errors import ArgumentError, ShapeError, UnknownNameError
 from refractor.lab.analyse import analyse, analyse_network
 from refractor.lab.analytic import cosine_logits
-from refractor.lab.network import view_network
+from refractor.lab.network import network_logits, view_network
 from refractor.lab.network_measures import measure_view
 from refractor.lab.pairs import pair_sets
 from refractor.lab.progress import RunAnalysis, analyse_snapshots, measure_progress
@@ -55,6 +55,7 @@ def test_a_view_is_what_a_plain_run_shows(fields: dict[str, Any]) -> None:
     with torch.no_grad():
         logits, cache = model.double().run_with_cache(TASK.tokens())
     torch.testing.assert_close(view.logits, logits[:, -1])
+    torch.testing.assert_close(network_logits(model, TASK.tokens(), P), view.logits, atol=1e-12, rtol=1e-12)
     assert torch.equal(view.embedding, model.embed.W_E[:P])
     last = model.cfg.n_layers - 1
     for layer in range(model.cfg.n_layers):

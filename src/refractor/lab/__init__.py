@@ -30,7 +30,7 @@ from refractor.lab.frequencies import (
 from refractor.lab.labelled import Labelled
 from refractor.lab.logit_fit import LogitFit, cosine_fit_scores, fit_logits
 from refractor.lab.mixer import FrequencyMixer, frequency_mixer
-from refractor.lab.network import NetworkView, view_network
+from refractor.lab.network import NetworkView, network_logits, view_network
 from refractor.lab.network_measures import NetworkMeasures
 from refractor.lab.neurons import NeuronCluster, NeuronFrequencies, neuron_frequencies
 from refractor.lab.one_layer_mlp import OneLayerMLP
@@ -121,6 +121,7 @@ __all__ = [
     "key_frequencies_of_neurons",
     "label_curves",
     "measure_progress",
+    "network_logits",
     "neuron_frequencies",
     "norms_by_frequency",
     "operation_of",

@@ -103,7 +103,7 @@ def neuron_frequencies(activations: Tensor, p: int, cut: float = CUT) -> NeuronF
     )
 
 
-def _checked(activations: Tensor, p: int) -> Float[Tensor, "neuron p p"]:
+def _checked(activations: Tensor, p: int) -> Float[Tensor, "p p neuron"]:
     if activations.ndim != 2 or activations.shape[0] != p * p or activations.shape[1] == 0:
         raise ShapeError(f"activations must have shape [pairs={p * p}, neuron]; {list(activations.shape)} came.")
     if not activations.is_floating_point():
@@ -111,28 +111,37 @@ def _checked(activations: Tensor, p: int) -> Float[Tensor, "neuron p p"]:
     functions = activations.detach().to("cpu", torch.float64)
     if not bool(torch.isfinite(functions.sum())) and not bool(torch.isfinite(functions).all()):
         raise ArgumentError("activations must be finite; some are NaN or infinite.")
-    return functions.T.reshape(-1, p, p)
+    return functions.reshape(p, p, -1)
 
 
 def _block_energies(
-    functions: Float[Tensor, "neuron p p"], p: int
+    functions: Float[Tensor, "p p neuron"], p: int
 ) -> tuple[Float[Tensor, "neuron freq"], Float[Tensor, " neuron"], Bool[Tensor, " neuron"]]:
     """Return the energy of each frequency's block, the centred energy, and which neurons are dead."""
     basis = fourier_basis(p)
-    over_a = to_fourier(functions, basis, axis=1)
-    constant_b = over_a @ basis.rows[0]  # coefficients on 1(b), over (neuron, component of a)
-    total = functions.square().sum((1, 2))
-    variance = (functions - functions.mean((1, 2), keepdim=True)).square().sum((1, 2))
-    dead = variance <= FLAT * total
-    energies = torch.empty(len(functions), p // 2, dtype=torch.float64)
-    constant_a = to_fourier(over_a[:, 0], basis, axis=1)
+    mean = functions.mean((0, 1))
+    centred = functions - mean  # the coefficient on 1 x 1 is then 0, and every block is its own share of the variance
+    variance = _energy(centred)
+    dead = variance <= FLAT * (variance + p * p * mean.square())
+    over_a = to_fourier(centred, basis)  # [component of a, b, neuron]
+    alone = _over_b(basis.rows[:1], over_a)[:, 0].square() + (basis.rows @ over_a[0]).square()  # a alone, b alone
+    energies = torch.empty(functions.shape[-1], p // 2, dtype=torch.float64)
     for k in range(1, p // 2 + 1):
         rows = basis.rows_of(k)
-        products = over_a[:, rows] @ basis.rows[rows].T
-        energies[:, k - 1] = (
-            constant_b[:, rows].square().sum(1) + constant_a[:, rows].square().sum(1) + products.square().sum((1, 2))
-        )
+        inside = slice(rows[0], rows[-1] + 1)  # the rows of a frequency stand together
+        products = _over_b(basis.rows[inside], over_a[inside])
+        energies[:, k - 1] = alone[inside].sum(0) + _energy(products)
     return energies, variance, dead
+
+
+def _over_b(
+    rows: Float[Tensor, "row p"], over_a: Float[Tensor, "component p neuron"]
+) -> Float[Tensor, "component row neuron"]:
+    return torch.bmm(rows.expand(len(over_a), -1, -1), over_a)  # a broadcast product would copy over_a
+
+
+def _energy(values: Float[Tensor, "a b neuron"]) -> Float[Tensor, " neuron"]:
+    return torch.linalg.vector_norm(values.flatten(0, 1), dim=0).square()  # no array of squares between
 
 
 def _clusters(

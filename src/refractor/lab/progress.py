@@ -11,7 +11,7 @@ from refractor.base.errors import ArgumentError
 from refractor.lab.analyse import analyse, analyse_network
 from refractor.lab.analysis import Analysis
 from refractor.lab.labelled import Labelled
-from refractor.lab.network import view_network
+from refractor.lab.network import network_logits, neuron_logit_map
 from refractor.lab.operations import operation_of
 from refractor.lab.pairs import PairSets, pair_sets
 from refractor.lab.phases import Phase, phases
@@ -195,10 +195,11 @@ def _point(
     p = task.p
     if not isinstance(network, HookedTransformer):
         return progress_values(measure_progress(sum_logits(network, p, operation), frequencies, pairs))
-    view = view_network(network, task.tokens(), p)
-    values = progress_values(measure_progress(sum_logits(view.logits, p, operation), frequencies, pairs))
-    values["sum_of_squared_weights"] = sum_of_squared_weights(view.weights)
-    values["gini.W_E"] = fourier_spectrum(view.embedding).gini
-    if view.neuron_logit_map is not None:
-        values["gini.W_L"] = fourier_spectrum(view.neuron_logit_map.T).gini
+    logits = network_logits(network, task.tokens(), p)
+    values = progress_values(measure_progress(sum_logits(logits, p, operation), frequencies, pairs))
+    values["sum_of_squared_weights"] = sum_of_squared_weights(dict(network.named_parameters()))
+    values["gini.W_E"] = fourier_spectrum(network.embed.W_E[:p]).gini
+    output_map = neuron_logit_map(network)
+    if output_map is not None:
+        values["gini.W_L"] = fourier_spectrum(output_map.T).gini
     return values

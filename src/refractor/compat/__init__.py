@@ -1,1 +1,1 @@
-"""."""
+"""Old import names, for people who come with a notebook."""

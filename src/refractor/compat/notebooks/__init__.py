@@ -1,0 +1,1 @@
+"""Helper names of notebooks that people have, one module for each."""

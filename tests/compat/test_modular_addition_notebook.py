@@ -128,7 +128,11 @@ def test_the_dataset_is_a_major() -> None:
 
 def test_weights_saved_by_the_notebook_load(tmp_path: Path) -> None:
     model = load_model(const.MODEL_SAVE_PATH, mod=const.MOD, device="cpu")
-    old = {**model.state_dict(), "blocks.0.attn.mask": torch.ones(3, 3).bool(), "blocks.0.attn.IGNORE": torch.tensor(-1e5)}
+    old = {
+        **model.state_dict(),
+        "blocks.0.attn.mask": torch.ones(3, 3).bool(),
+        "blocks.0.attn.IGNORE": torch.tensor(-1e5),
+    }
     torch.save(old, tmp_path / "model.pt")
     again = load_model(tmp_path / "model.pt", mod=113)
     tokens = torch.tensor([[3, 4, 113]])

@@ -1,4 +1,4 @@
-"""The commands. Each calls functions that are as easy to call from Python; nothing heavy is imported before one runs."""
+"""The commands. Each calls functions that are as easy to call from Python; what is heavy is imported when one runs."""
 
 import os
 import sys

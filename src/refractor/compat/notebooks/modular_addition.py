@@ -1,7 +1,7 @@
 """The helper names of the modular addition notebook: replace its imports from `src` by one from here.
 
-    from refractor.compat.notebooks.modular_addition import const, load_model, make_dataset_and_labels
-    from refractor.compat.notebooks.modular_addition import make_fourier_basis, plot
+from refractor.compat.notebooks.modular_addition import const, load_model, make_dataset_and_labels
+from refractor.compat.notebooks.modular_addition import make_fourier_basis, plot
 """
 
 from pathlib import Path
@@ -26,8 +26,8 @@ def load_model(path: str | Path, mod: int, device: torch.device | str = "cpu") -
     """Load a one-layer transformer for addition modulo `mod`.
 
     Args:
-        path: a bundled name (`const.MODEL_SAVE_PATH` is one), a run folder, or a file of weights that the notebook's own
-            training saved with `torch.save(model.state_dict(), path)`.
+        path: a bundled name (`const.MODEL_SAVE_PATH` is one), a run folder, or a file of weights that the notebook's
+            own training saved with `torch.save(model.state_dict(), path)`.
         mod: the modulus; the network must have `mod + 1` tokens and `mod` answers.
         device: where the weights go.
 
@@ -99,4 +99,3 @@ def _from_weights(path: Path, mod: int, device: torch.device | str) -> HookedTra
     model = HookedTransformer(cfg)
     model.load_state_dict(state)
     return model
-

@@ -94,7 +94,9 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path, mon
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(StoreError, match="could not be written: No space left on device; the file that was there is unch"):
+    with pytest.raises(
+        StoreError, match="could not be written: No space left on device; the file that was there is unch"
+    ):
         write_tensors(path, {"x": torch.zeros(3)})
     monkeypatch.undo()
     assert torch.equal(read_tensors(path)[0]["x"], torch.arange(100.0))
@@ -144,22 +146,30 @@ def test_a_run_folder_keeps_snapshots_state_and_curves(tmp_path: Path) -> None:
     assert run.read_curves()["loss"].tolist() == [1, 1, 1]
     run.write_curves({"loss": torch.zeros(2)})
     assert run.read_curves()["loss"].tolist() == [0, 0]
-    assert torch.equal(run.read_snapshot(100)["w"], torch.ones(2))
+    assert torch.equal(run.read_snapshot(100, torch.float32)["w"], torch.ones(2))
     with pytest.raises(StoreError, match=r"no snapshot of step 90; the nearest is step 100"):
-        run.read_snapshot(90)
+        run.read_snapshot(90, torch.float32)
 
 
 def test_files_that_were_swapped_are_found(tmp_path: Path) -> None:
     one, two = make_run(tmp_path, "a"), make_run(tmp_path, "b")
     one.snapshot_path(100).write_bytes(two.snapshot_path(100).read_bytes())
     with pytest.raises(StoreError, match="belongs to another run than"):
-        one.read_snapshot(100)
+        one.read_snapshot(100, torch.float32)
     two.snapshot_path(100).write_bytes(two.snapshot_path(0).read_bytes())
     with pytest.raises(StoreError, match="is the snapshot of step 0, not the snapshot of step 100"):
-        two.read_snapshot(100)
+        two.read_snapshot(100, torch.float32)
     (two.path / "state.safetensors").write_bytes(two.snapshot_path(0).read_bytes())
     with pytest.raises(StoreError, match="is the snapshot of step 0, not the state"):
         two.read_state()
+
+
+def test_weights_of_another_type_are_found(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    with pytest.raises(
+        StoreError, match=r"step-0000100.safetensors holds 'w' as torch.float32; .*run.json says torch.fl"
+    ):
+        run.read_snapshot(100, torch.float64)
 
 
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Training: what it computes, that it can be killed at any moment, and what it refuses."""
 
+import errno
 import math
 import os
 import random
@@ -7,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,13 +17,13 @@ import pytest
 import torch
 from filelock import FileLock
 
-from refractor.base.errors import ArgumentError, ConfigError, StoreError
+from refractor.base.errors import ArgumentError, CheckpointError, ConfigError, StoreError
 from refractor.base.store import RunFolder, read_tensors
 from refractor.models import HookedTransformer, HookedTransformerConfig
 from refractor.tasks import ModularAddition, ModularArithmetic
 from refractor.training import TrainingConfig, open_run, train
 from refractor.training.config import is_due
-from refractor.training.progress import bar
+from refractor.training.progress import Progress, bar
 
 P = 7
 TASK = ModularAddition(P)
@@ -140,59 +143,135 @@ t.train(t.TASK, t.MODEL, config, sys.argv[1], save_seconds=float(sys.argv[2]))
 """
 
 
-def start(folder: Path, save_seconds: float) -> subprocess.Popen[str]:
+@contextmanager
+def started(folder: Path, save_seconds: float) -> Iterator[subprocess.Popen[str]]:
+    """Train in a process of its own, from when it begins to train; it is over when the block is left."""
     code = SCRIPT.format(tests=str(Path(__file__).parent))
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", code, str(folder), str(save_seconds)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline() == "begin\n"
+            yield process
+        finally:
+            process.kill()
 
 
-def wait_until_it_trains(process: subprocess.Popen[str]) -> None:
-    assert process.stdout is not None
-    assert process.stdout.readline() == "begin\n"
+def written_at(path: Path) -> int | None:
+    return path.stat().st_mtime_ns if path.exists() else None
+
+
+def train_to_the_end(folder: Path) -> None:
+    with started(folder, 1000.0) as process:
+        error = process.communicate(timeout=120)[1]
+        assert process.returncode == 0, error
 
 
 @pytest.mark.skipif(os.name == "nt", reason="kill -9 is POSIX")
 def test_killed_at_any_moment_it_goes_on_bit_for_bit(tmp_path: Path) -> None:
-    whole = start(tmp_path / "whole", 100.0)
-    assert whole.wait(120) == 0
-    draw = random.Random(0)
-    kills = 0
-    for _ in range(12):
-        process = start(tmp_path / "killed", 0.0)  # the state is written after every update: most kills hit a write
-        wait_until_it_trains(process)
-        try:
-            process.wait(draw.uniform(0.02, 0.4))
-        except subprocess.TimeoutExpired:
+    train_to_the_end(tmp_path / "whole")
+    draw, state = random.Random(0), tmp_path / "killed" / "state.safetensors"
+    for kill in range(5):
+        with started(tmp_path / "killed", 0.0) as process:  # it writes after every update: most kills hit a write
+            before = written_at(state)
+            while kill and written_at(state) == before:  # so that each part gets further; the first may not begin
+                time.sleep(0.001)
+            time.sleep(draw.uniform(0.0, 0.1))
+            assert process.poll() is None, "the run was over before it could be killed"
             process.kill()
-            process.wait()
-            kills += 1
-            continue
-        assert process.returncode == 0, process.stderr.read() if process.stderr else ""
-        break
-    else:
-        assert start(tmp_path / "killed", 100.0).wait(120) == 0
-    assert kills >= 3, "the run was over before it could be killed"
+    reached = RunFolder(tmp_path / "killed").read_state()
+    assert reached is not None
+    assert 0 < reached[1] < 400
+    train_to_the_end(tmp_path / "killed")
     assert_same_run(tmp_path / "whole", tmp_path / "killed")
     assert not list((tmp_path / "killed").rglob("*.tmp"))
 
 
+def test_runs_that_differ_in_one_bit_are_told_apart(tmp_path: Path) -> None:
+    one, two = (train(TASK, MODEL, replace(TRAINING, steps=3), tmp_path / name).folder for name in ("one", "two"))
+    assert_same_run(one, two)
+    state = RunFolder(two).read_state()
+    assert state is not None
+    name = next(name for name in state[0] if name.startswith("moment/"))
+    state[0][name].view(torch.int32).flatten()[0] ^= 1
+    RunFolder(two).write_state(state[1], state[0])
+    with pytest.raises(AssertionError, match=r"state.safetensors: moment/"):
+        assert_same_run(one, two)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
 def test_ctrl_c_saves_and_the_same_call_goes_on(tmp_path: Path) -> None:
-    process = start(tmp_path / "run", 1000.0)
-    wait_until_it_trains(process)
-    while not (tmp_path / "run" / "snapshots" / "step-0000050.safetensors").exists():
-        assert process.poll() is None
-        time.sleep(0.005)
-    process.send_signal(signal.SIGINT)
-    error = process.communicate(timeout=60)[1]
-    assert "KeyboardInterrupt" in error
+    with started(tmp_path / "run", 1000.0) as process:
+        while not (tmp_path / "run" / "snapshots" / "step-0000050.safetensors").exists():
+            assert process.poll() is None
+            time.sleep(0.005)
+        process.send_signal(signal.SIGINT)
+        assert "KeyboardInterrupt" in process.communicate(timeout=60)[1]
     state = RunFolder(tmp_path / "run").read_state()
     assert state is not None
-    assert state[1] >= 50
-    assert start(tmp_path / "run", 1000.0).wait(120) == 0
-    assert start(tmp_path / "whole", 1000.0).wait(120) == 0
+    assert 50 <= state[1] < 400
+    train_to_the_end(tmp_path / "run")
+    train_to_the_end(tmp_path / "whole")
     assert_same_run(tmp_path / "whole", tmp_path / "run")
+
+
+def interrupt_at(step: int) -> Progress:
+    def press(seen: int, train_loss: float, test_loss: float) -> None:
+        if seen == step:
+            signal.raise_signal(signal.SIGINT)
+
+    return press
+
+
+@pytest.mark.parametrize("step", [0, 17, 40])
+def test_ctrl_c_is_not_lost_whenever_it_comes(tmp_path: Path, step: int) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(TASK, MODEL, TRAINING, tmp_path / "run", interrupt_at(step), save_seconds=1000.0)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    state = RunFolder(tmp_path / "run").read_state()
+    assert state is not None
+    assert state[1] == min(step + 1, 40)
+    train(TASK, MODEL, TRAINING, tmp_path / "run")
+    train(TASK, MODEL, TRAINING, tmp_path / "whole")
+    assert_same_run(tmp_path / "whole", tmp_path / "run")
+
+
+def test_when_the_run_is_written_does_not_change_it(tmp_path: Path) -> None:
+    for name, seconds in (("often", 0.0), ("never", 1000.0)):
+        train(TASK, MODEL, TRAINING, tmp_path / name, save_seconds=seconds)
+    assert_same_run(tmp_path / "often", tmp_path / "never")
+
+
+def test_a_full_disk_stops_the_run_and_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writes = 0
+
+    def full_after_twelve(handle: int) -> None:
+        nonlocal writes
+        writes += 1
+        if writes > 12:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full_after_twelve)
+    with pytest.raises(StoreError, match=r"could not be written: No space left on device"):
+        train(TASK, MODEL, TRAINING, tmp_path / "run", save_seconds=0.0)
+    monkeypatch.undo()
+    run = open_run(tmp_path / "run")
+    assert run.steps
+    assert run.load_model(run.steps[-1]).W_E.isfinite().all()
+    train(TASK, MODEL, TRAINING, tmp_path / "run")
+    train(TASK, MODEL, TRAINING, tmp_path / "whole")
+    assert_same_run(tmp_path / "whole", tmp_path / "run")
+
+
+def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match=r"file cannot be used as a run folder: (File exists|Not a directory)"):
+        train(TASK, MODEL, TRAINING, tmp_path / "file")
+    with pytest.raises(StoreError, match=r"file/run cannot be used as a run folder: Not a directory"):
+        train(TASK, MODEL, TRAINING, tmp_path / "file" / "run")
 
 
 def test_other_settings_in_the_same_folder_are_refused_by_name(tmp_path: Path) -> None:
@@ -220,7 +299,22 @@ def test_two_trainers_in_one_folder_are_refused(tmp_path: Path) -> None:
 
 def test_damaged_files_stop_the_run_and_are_named(tmp_path: Path) -> None:
     config = replace(TRAINING, steps=50)
-    train(TASK, MODEL, config, tmp_path / "run")
+    run = train(TASK, MODEL, config, tmp_path / "run")
+    snapshot = RunFolder(run.folder).snapshot_path(20)
+    RunFolder(run.folder).write_snapshot(20, {name: t.double() for name, t in run.load_model(20).state_dict().items()})
+    with pytest.raises(
+        StoreError, match=r"step-0000020.safetensors holds '.*' as torch.float64; .*run.json says torch.f"
+    ):
+        run.load_model(20)
+    snapshot.write_bytes(snapshot.read_bytes()[:1000])
+    with pytest.raises(StoreError, match=r"step-0000020.safetensors cannot be read, it is truncated"):
+        run.load_model(20)
+    weights = dict(run.load_model(10).state_dict())
+    RunFolder(run.folder).write_snapshot(10, {**weights, "embed.W_E": weights["embed.W_E"][1:]})
+    with pytest.raises(CheckpointError, match=r"'embed.W_E' must have shape \[8, 8\]; \[7, 8\]"):
+        run.load_model(10)
+    with pytest.raises(StoreError, match=r"has no snapshot of step 33; the nearest is step 40"):
+        run.load_model(33)
     state = tmp_path / "run" / "state.safetensors"
     state.write_bytes(state.read_bytes()[:-5])
     with pytest.raises(StoreError, match=r"state.safetensors cannot be read"):

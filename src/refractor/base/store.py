@@ -33,8 +33,8 @@ FORMAT = 1
 """Version of the run folder's format; a folder of another version is refused."""
 
 DIGEST = "sha256"
+CURVE = "curve/"  # begins the names of curves in a state
 SNAPSHOT = re.compile(r"step-(\d{7,})\.safetensors")
-MAX_HEADER = 100_000_000  # bytes of a safetensors header, the limit of the format's own reader
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
@@ -185,11 +185,12 @@ class RunFolder:
         """Write the weights after `step` updates."""
         write_tensors(self.snapshot_path(step), weights, self._labels("snapshot", step))
 
-    def read_snapshot(self, step: int) -> dict[str, Tensor]:
+    def read_snapshot(self, step: int, dtype: torch.dtype) -> dict[str, Tensor]:
         """Return the weights after `step` updates.
 
         Raises:
-            StoreError: there is no such snapshot (the nearest is named), it is damaged, or it is of another run or step.
+            StoreError: there is no such snapshot (the nearest is named), it is damaged, it is of another run or step,
+                or a tensor is not of this dtype.
 
         """
         path = self.snapshot_path(step)
@@ -197,7 +198,11 @@ class RunFolder:
             steps = self.steps()
             near = f"the nearest is step {min(steps, key=lambda s: abs(s - step))}" if steps else "there is none at all"
             raise StoreError(f"{self.path} has no snapshot of step {step}; {near}.")
-        return self._read(path, "snapshot", step)[0]
+        weights = self._read(path, "snapshot", step)[0]
+        for name, tensor in weights.items():
+            if tensor.dtype != dtype:
+                raise StoreError(f"{path} holds {name!r} as {tensor.dtype}; {self.path / 'run.json'} says {dtype}.")
+        return weights
 
     def write_state(self, step: int, tensors: Mapping[str, Tensor]) -> None:
         """Write where to go on: everything that the next update depends on."""
@@ -218,10 +223,8 @@ class RunFolder:
         if alone.exists():
             return self._read(alone, "curves", 0)[0]
         state = self.read_state()
-        prefix = "curve/"
-        return {} if state is None else {
-            name.removeprefix(prefix): tensor for name, tensor in state[0].items() if name.startswith(prefix)
-        }
+        tensors = {} if state is None else state[0]
+        return {name.removeprefix(CURVE): tensor for name, tensor in tensors.items() if name.startswith(CURVE)}
 
     def clean(self) -> None:
         """Remove what an interrupted write may have left behind."""

@@ -1,7 +1,7 @@
 """The networks that come with the package: trained by `scripts/train_bundled.py`, usable without a network connection.
 
-A name is that of a network, `modular-addition-113`; of its weights after some update, `modular-addition-113@500`; or of one of
-its controls, in which no algorithm is to be found: `modular-addition-113/step-0` (before training),
+A name is that of a network, `modular-addition-113`; of its weights after some update, `modular-addition-113@500`; or of
+one of its controls, in which no algorithm is to be found: `modular-addition-113/step-0` (before training),
 `…/memorised` (knows what it was trained on and nothing else) and `…/random-labels` (trained on permuted answers).
 """
 

@@ -23,8 +23,8 @@ def load(
     """Load a trained network. Every weight is used, and checked against the configuration.
 
     Args:
-        model_name: a bundled name (`checkpoints.bundled_names()`), also with a step, `modular-addition-113@0`; or the path
-            of a run folder.
+        model_name: a bundled name (`checkpoints.bundled_names()`), also with a step, `modular-addition-113@0`; or
+            the path of a run folder.
         checkpoint_index: which snapshot, by its place; negative counts from the end.
         checkpoint_value: which snapshot, by its step; the last by default.
         device: where the weights go; by default where the configuration says.
@@ -47,9 +47,9 @@ def load(
     settings = dict(source.folder.description().get("model") or {})
     if not settings:
         raise CheckpointError(f"{source.folder.path / 'run.json'} does not say which network this is.")
-    settings |= {"init_weights": False, **_placement(device, dtype)}
-    model = HookedTransformer(HookedTransformerConfig.from_dict(settings))
-    model.load_state_dict(source.folder.read_snapshot(source.step))
+    weights = source.folder.read_snapshot(source.step, HookedTransformerConfig.from_dict(settings).torch_dtype)
+    model = HookedTransformer({**settings, "init_weights": False, **_placement(device, dtype)})
+    model.load_state_dict(weights)
     return model
 
 
@@ -74,5 +74,3 @@ def _placement(device: torch.device | str | None, dtype: torch.dtype | str | Non
     if dtype is not None:
         chosen["dtype"] = dtype
     return chosen
-
-

@@ -90,21 +90,21 @@ class ModularArithmetic:
         return OPERATIONS[self.name][1](tokens[:, 0], tokens[:, 1]) % self.p
 
 
-def ModularAddition(p: int) -> ModularArithmetic:  # noqa: N802  read as a noun: the task
+def ModularAddition(p: int) -> ModularArithmetic:
     """Return the task `a + b mod p`."""
     return ModularArithmetic("modular-addition", p)
 
 
-def ModularSubtraction(p: int) -> ModularArithmetic:  # noqa: N802
+def ModularSubtraction(p: int) -> ModularArithmetic:
     """Return the task `a - b mod p`."""
     return ModularArithmetic("modular-subtraction", p)
 
 
-def ModularMultiplication(p: int) -> ModularArithmetic:  # noqa: N802
+def ModularMultiplication(p: int) -> ModularArithmetic:
     """Return the task `a b mod p`."""
     return ModularArithmetic("modular-multiplication", p)
 
 
-def SumOfSquares(p: int) -> ModularArithmetic:  # noqa: N802
+def SumOfSquares(p: int) -> ModularArithmetic:
     """Return the task `a² + b² mod p`."""
     return ModularArithmetic("modular-sum-of-squares", p)

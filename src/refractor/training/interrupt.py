@@ -36,7 +36,7 @@ def deferred_interrupt() -> Iterator[Interrupt]:
         return
     previous = signal.getsignal(signal.SIGINT)
 
-    def note(number: int, frame: FrameType | None) -> None:
+    def note(_number: int, _frame: FrameType | None) -> None:
         interrupt.requested = True
         signal.signal(signal.SIGINT, previous)
 

@@ -56,7 +56,7 @@ class Run:
                 raise StoreError(f"{self.folder} holds no weights yet.")
             step = self.steps[-1]
         model = HookedTransformer({**self.model_config.to_dict(), "init_weights": False})
-        model.load_state_dict(RunFolder(self.folder).read_snapshot(step))
+        model.load_state_dict(RunFolder(self.folder).read_snapshot(step, model.cfg.torch_dtype))
         return model.requires_grad_(requires_grad=True)
 
 

@@ -6,7 +6,8 @@ same command on the same machine with as many threads goes on bit for bit as if 
 
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,16 +62,27 @@ def train(
     """
     check_fit(task, model_config)
     store = RunFolder(Path(folder))
-    store.path.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(store.path / ".lock")
-    try:
-        with lock.acquire(timeout=0):
-            begin_or_check(store, task, model_config, config)
-            store.clean()
-            _Trainer(task, model_config, config, store, save_seconds).run(progress)
-    except Timeout as error:
-        raise StoreError(f"another process is training in {store.path}.") from error
+    with _locked(store.path):
+        begin_or_check(store, task, model_config, config)
+        store.clean()
+        _Trainer(task, model_config, config, store, save_seconds).run(progress)
     return open_run(store.path)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    lock = FileLock(folder / ".lock")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise StoreError(f"another process is training in {folder}.") from error
+    except OSError as error:
+        raise StoreError(f"{folder} cannot be used as a run folder: {error.strerror or error}.") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def check_fit(task: ModularArithmetic, model_config: HookedTransformerConfig) -> None:
@@ -164,8 +176,8 @@ class _Trainer:
         step = self._load()
         if step is None:
             return
-        saved = time.monotonic()
         with deferred_interrupt() as interrupt:
+            saved = time.monotonic()
             while True:
                 logits = last_logits(self.model, self.train_rows[0])
                 losses = cross_entropy(logits, self.train_rows[1])
@@ -178,8 +190,9 @@ class _Trainer:
                     self._save(step)
                     saved = time.monotonic()
                     interrupt.raise_if_requested()
-        self.store.write_snapshot(step, self.model.state_dict())
-        self._save(step, over=True)
+            self.store.write_snapshot(step, self.model.state_dict())
+            self._save(step, over=True)
+            interrupt.raise_if_requested()
 
     def _update(self, loss: Tensor, step: int) -> None:
         self.optimizer.zero_grad(set_to_none=True)

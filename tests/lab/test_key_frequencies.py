@@ -109,12 +109,12 @@ def test_every_rule_returns_the_frequencies_of_the_analytic_network(seed: int, c
 
 def test_rules_state_themselves() -> None:
     p = 23
-    fit = fit_logits(sum_logits(cosine_logits(p, {3: 4.0, 5: 1.1, 7: 0.9, 11: -3.0}), p))
+    fit = fit_logits(sum_logits(cosine_logits(p, {3: 4.0, 5: 0.26, 7: 0.24, 11: -3.0}), p))
     keys = key_frequencies_of_logits(fit)
     assert keys.rule == "logits"
-    assert keys.frequencies == (3, 5)  # 7 is below a quarter of the largest, 11 speaks against the right answer
-    assert keys.threshold == pytest.approx(float(fit.similarity.values[2]) / 4)
-    assert "quarter of the largest" in keys.statement
+    assert keys.frequencies == (3, 5)  # 7 is below a sixteenth of the largest, 11 speaks against the right answer
+    assert keys.threshold == pytest.approx(float(fit.similarity.values[2]) / 16)
+    assert "sixteenth of the largest" in keys.statement
     assert keys.statistic.along("freq") == tuple(range(1, 12))
     spectrum = fourier_spectrum(torch.diag(torch.arange(1.0, 24.0)))
     assert key_frequencies_of_embedding(spectrum).rule == "embedding"

@@ -62,6 +62,12 @@ def test_any_array_of_logits_will_do(convert: Callable[[torch.Tensor], torch.Ten
     assert torch.equal(sum_logits(convert(cube), 5).cube(), cube.double())
 
 
+def test_double_precision_keeps_every_digit() -> None:
+    cube = torch.randn(5, 5, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(sum_logits(cube, 5).cube(), cube)
+    assert torch.equal(sum_logits(cube.numpy(), 5).cube(), cube)
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_is_read_as_it_stands(dtype: Any) -> None:
     cube = torch.randn(5, 5, 5, generator=torch.Generator().manual_seed(0)).to(dtype)

@@ -184,6 +184,8 @@ def test_known_answers_of_a_pure_cosine() -> None:
     without = trig_excluded_loss(cosine_logits(p, {3: 40.0, 5: 40.0, 9: 40.0}), [3, 5, 9], p=p)
     assert without.scores.all.loss == pytest.approx(math.log(p), rel=1e-12)
     assert without.scores.all.accuracy == pytest.approx(1 / p, rel=1e-12)  # rounding is no answer
+    others = trig_restricted_loss(cosine_logits(p, {3: 40.0, 5: 40.0, 9: 40.0}), [1, 2, 4], p=p)
+    assert others.scores.all.accuracy == pytest.approx(1 / p, rel=1e-12)
 
 
 def test_confidently_wrong_is_a_loss_above_ln_p() -> None:

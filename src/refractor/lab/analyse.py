@@ -41,7 +41,7 @@ def analyse(
 ) -> Analysis:
     """Measure anybody's network from its logits on all pairs.
 
-    The key frequencies are those whose cosine similarity with the logits is above a quarter of the largest
+    The key frequencies are those whose cosine similarity with the logits is above a sixteenth of the largest
     (`key_frequencies_of_logits`), unless they are given.
 
     Args:

@@ -15,7 +15,8 @@ from refractor.lab.spectra import Spectrum, by_frequency
 from refractor.lab.trig_losses import TrigLoss
 
 FAINT = 1e-12  # a cosine similarity below this is rounding: sqrt(p) sums of p² terms of relative error 1e-16
-SHARE_OF_MAX = 0.25  # Nanda et al. (2023): a quarter of the largest norm
+SHARE_OF_MAX = 0.25  # Nanda et al. (2023): a quarter of the largest norm of one matrix
+SHARE_OF_PRODUCT = SHARE_OF_MAX**2  # a cosine in the logits is the product of its size in the neurons and in the map
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,17 +54,19 @@ class RuleResult:
 
 
 def key_frequencies_of_logits(fit: LogitFit) -> KeyFrequencies:
-    """Return the frequencies whose cosine similarity with the logits is above a quarter of the largest.
+    """Return the frequencies whose cosine similarity with the logits is above a sixteenth of the largest.
 
     The similarity of frequency k is that of the logits, less their mean over outputs, with cos w_k(s - c): positive
-    where the right answer is favoured. It needs nothing but logits. Logits without any such part have no key frequency.
+    where the right answer is favoured. A cosine gets into the logits by way of the neurons and of `W_out W_U`, and its
+    size there is the product of both: a quarter of the largest in each, as the other rules cut, is a sixteenth here. It
+    needs nothing but logits. Logits without any such part have no key frequency.
     """
     similarity = fit.similarity.values
     return _above(
         "logits",
-        "cosine similarity of the centred logits with cos w_k(s − c) above a quarter of the largest",
+        "cosine similarity of the centred logits with cos w_k(s − c) above a sixteenth of the largest",
         fit.similarity,
-        max(SHARE_OF_MAX * float(similarity.max()), FAINT),
+        max(SHARE_OF_PRODUCT * float(similarity.max()), FAINT),
     )
 
 

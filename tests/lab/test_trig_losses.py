@@ -255,6 +255,13 @@ def test_random_sets_are_different_sets_of_the_same_size(p: int, data: st.DataOb
         assert chosen[-1] <= p // 2
 
 
+def test_the_set_under_test_is_never_its_own_control() -> None:
+    for seed in range(20):  # 8 of the 9 other pairs of 5 frequencies
+        sets = random_frequency_sets(11, (2, 4), 8, torch.Generator().manual_seed(seed))
+        assert len(sets) == 8
+        assert (2, 4) not in sets
+
+
 def test_random_sets_follow_the_generator() -> None:
     draw = [random_frequency_sets(113, (1, 2, 3), 50, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)]
     assert draw[0] == draw[1] != draw[2]

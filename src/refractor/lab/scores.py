@@ -79,7 +79,7 @@ def class_scores(logits: Float[Tensor, "sets p p"], sums: SumLogits, pairs: Pair
     right = logits.diagonal(dim1=1, dim2=2)
     loss = logits.logsumexp(-1) - right
     level = logits.amax(-1) - _tie(sums)
-    credit = (right >= level) / (logits >= level[..., None]).sum(-1)
+    credit = (right >= level).double() / (logits >= level[..., None]).sum(-1)
     return _collect(loss[..., None], credit[..., None], sums, pairs)
 
 

@@ -22,7 +22,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright  # noqa: 
 WIDTHS = (1280, 375)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """One browser for all tests."""
     with sync_playwright() as driver:
@@ -33,7 +33,7 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def small_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A page about a small network that has learned its pairs."""
     folder = tmp_path_factory.mktemp("browser")

@@ -15,6 +15,7 @@ class Axis:
         log: whether it is logarithmic; values of 0 and below are left out.
         low: its least end; from the data where it is None.
         high: its greatest end; from the data where it is None.
+        whole: whether it counts: its ticks are whole numbers.
 
     """
 
@@ -22,6 +23,7 @@ class Axis:
     log: bool = False
     low: float | None = None
     high: float | None = None
+    whole: bool = False
 
 
 @dataclass(frozen=True)

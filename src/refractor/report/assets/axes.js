@@ -6,11 +6,11 @@ Refractor.axes = function (surface, panel, box, ends) {
   const x = scale(ends.x[0], ends.x[1], box.left, box.right, panel.x.log);
   const y = scale(ends.y[0], ends.y[1], box.bottom, box.top, panel.y.log);
   const frame = svg("g", { class: "axes" });
-  for (const tick of ticks(y, (box.bottom - box.top) / 40)) {
+  for (const tick of ticks(y, (box.bottom - box.top) / 40, panel.y.whole)) {
     frame.append(svg("path", { class: "grid", d: `M${box.left} ${y(tick)}H${box.right}` }));
     frame.append(svg("text", { x: box.left - 6, y: y(tick), dy: "0.32em", "text-anchor": "end" }, writeTick(tick, y)));
   }
-  for (const tick of box.bands ? [] : ticks(x, (box.right - box.left) / 70)) {
+  for (const tick of box.bands ? [] : ticks(x, (box.right - box.left) / 70, panel.x.whole)) {
     frame.append(svg("path", { class: "tick", d: `M${x(tick)} ${box.bottom}v4` }));
     frame.append(svg("text", { x: x(tick), y: box.bottom + 16, "text-anchor": "middle" }, writeTick(tick, x)));
   }

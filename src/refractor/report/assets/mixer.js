@@ -94,7 +94,7 @@ function redraw(panel, state) {
   Refractor.draw.lines(panel.drawing, {
     title: panel.title,
     summary: `The right answer is ${answer}. Frequencies on: ${set}.`,
-    x: { title: "answer c", log: false, low: 0, high: panel.p - 1 },
+    x: { title: "answer c", log: false, low: 0, high: panel.p - 1, whole: true },
     y: { title: "logit less mean over c", log: false, low, high },
     series: [
       { name: "network", x, y: own, role: "" },

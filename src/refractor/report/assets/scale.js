@@ -35,12 +35,12 @@ Refractor.extent = function (axis, values) {
   return [axis.low ?? low - margin, axis.high ?? high + margin];
 };
 
-// About `count` round values between the ends.
-Refractor.ticks = function (scale, count) {
+// About `count` round values between the ends; whole numbers where the axis counts.
+Refractor.ticks = function (scale, count, whole) {
   if (scale.log) {
     return logTicks(scale, count);
   }
-  const rough = (scale.high - scale.low) / Math.max(1, count);
+  const rough = Math.max(whole ? 1 : 0, (scale.high - scale.low) / Math.max(1, count));
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].find((factor) => factor * power >= rough * 0.999) * power;
   const ticks = [];

@@ -15,8 +15,7 @@ def attention_section(analysis: Analysis, name: str) -> Section:
     title = "Attention"
     text = (
         'The answer is read at "=", so only attention from there matters. A head that treats a and b alike looks at '
-        "both "
-        "equally on average; where it looks for each pair shows what it compares."
+        "both equally on average; where it looks for each pair shows what it compares."
     )
     if analysis.network is None:
         return Section(

@@ -22,7 +22,11 @@ def logits_section(analysis: Analysis, name: str) -> Section:
         f"frequency k. These cosines explain {explained:.2%} of the variance of the logits (less their mean over c); "
         f"in a table of right answers, as many would explain {_even_share(analysis):.2%}."
     )
-    absent = () if analysis.frequencies else ("No frequency is key, so there is no cosine to compare with.",)
+    absent = (
+        ()
+        if analysis.frequencies
+        else ("No frequency is key, so there is no cosine to compare with, and nothing to mix.",)
+    )
     figures = (_fit(analysis, name), mixer_figure(analysis, name))
     return Section("logits", title, text, tuple(figure for figure in figures if figure is not None), absent)
 
@@ -35,14 +39,15 @@ def _even_share(analysis: Analysis) -> float:
 def _fit(analysis: Analysis, name: str) -> Figure:
     cosines = [_against_cosine(analysis, k) for k in strongest(analysis.frequencies, analysis.fit)]
     panels: tuple[Panel, ...] = (_profile(analysis), _explained(analysis), *cosines)
-    sign = SYMBOLS[analysis.operation]
+    cosine_words = (
+        "The closer the fitted cosines, the more of the logits they are. Then, for each key frequency, the mean logit "
+        f"less the other key cosines, against cos(w(a {SYMBOLS[analysis.operation]} b − c)): points on a straight line "
+        "through 0 mean that just this cosine is left."
+    )
     return Figure(
         "logits-cosines",
         "Logits by the distance of c from the right answer",
-        "First the mean logit at each distance, with the 5% to 95% range over all pairs; the closer the fitted "
-        "cosines, the more of the logits they are. Then, for each key frequency, the mean logit less the other key "
-        f"cosines, against cos(w(a {sign} b − c)): points on a straight line through 0 mean that just this cosine is "
-        "left.",
+        f"First the mean logit at each distance, with the 5% to 95% range over all pairs. {cosine_words if cosines else ''}".strip(),
         "How the cosines come about, and what depends on a and b other than through the answer: that is in the "
         "range, not in the mean. A straight line cannot tell one circuit from another that gives the same logits.",
         analysis_snippet(name, "profile, fitted = analysis.fit.profile, analysis.fit.curve(analysis.frequencies)"),
@@ -71,7 +76,7 @@ def _profile(analysis: Analysis) -> WideLines:
     return WideLines(
         "Mean logit by distance from the right answer",
         f"{number(float(profile[0]))} at the right answer, at most {number(float(profile[1:].max()))} elsewhere.",
-        Axis("c − right answer (mod p)"),
+        Axis("c − right answer (mod p)", whole=True),
         Axis("logit less mean over c"),
         series,
     )

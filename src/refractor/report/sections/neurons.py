@@ -87,7 +87,7 @@ def _dots(neurons: NeuronFrequencies) -> Dots:
     return Dots(
         "Share of variance explained by the best frequency",
         f"{len(inside)} neurons above the cut, {len(alive) - len(inside)} below.",
-        Axis("frequency k", low=0, high=neurons.p // 2 + 1),
+        Axis("frequency k", low=0, high=neurons.p // 2 + 1, whole=True),
         Axis("share of variance", low=0, high=1),
         series,
         [Mark(neurons.cut, f"cut {neurons.cut:g}", "y")],
@@ -102,7 +102,7 @@ def _bars(neurons: NeuronFrequencies, analysis: Analysis) -> Bars:
         "Neurons above the cut, by frequency",
         "Clusters: " + (", ".join(f"k = {c.frequency}: {len(c.neurons)}" for c in neurons.clusters) or "none") + ".",
         Axis("frequency k"),
-        Axis("neurons", low=0),
+        Axis("neurons", low=0, whole=True),
         [str(k) for k in range(1, neurons.p // 2 + 1)],
         numbers(counts),
         [str(k) for k in analysis.frequencies],

@@ -29,7 +29,7 @@ def spectra_section(analysis: Analysis, name: str) -> Section:
         Lines(
             "Singular values of W_E",
             f"{len(values)} singular values, from {number(float(values[0]))} down to {number(float(values[-1]))}.",
-            Axis("rank"),
+            Axis("rank", whole=True),
             Axis("singular value", low=0),
             [Series("singular value", numbers([float(i) for i in range(len(values))]), numbers(values))],
         )

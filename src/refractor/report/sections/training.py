@@ -32,9 +32,9 @@ def training_section(analysis: Analysis, curves: Curves, name: str, step: int) -
         f"Missing: {LABELS[key]}, {why}." for key, why in _missing(curves, analysis).items() if key not in curves.series
     )
     panel = WideLines(
-        f"Every curve over the steps; restricted and excluded loss with {shown}",
+        f"Restricted and excluded loss with {shown}" if curves.frequencies else "Loss and Σw² over the steps",
         _ends(curves),
-        Axis("step", low=0),
+        Axis("step", low=0, whole=True),
         Axis("nats; squares for Σw²", log=True),
         [_series(curve) for curve in curves.series.values()],
         _marks(curves, analysis, step),
@@ -42,9 +42,10 @@ def training_section(analysis: Analysis, curves: Curves, name: str, step: int) -
     figure = Figure(
         "training-curves",
         "Curves of the run",
-        "Train loss falls first: the pairs are memorised. When the excluded loss rises while the train loss stays "
-        "low, the network begins to lean on the key frequencies; the restricted loss then falls ahead of the test "
-        f"loss, and Σw² falls as what was memorised is cleaned up. {curves.origin}",
+        "In a run that finds an algorithm late, train loss falls first: the pairs are memorised. When the excluded "
+        "loss rises while the train loss stays low, the network begins to lean on the key frequencies; the "
+        "restricted loss then falls ahead of the test loss, and Σw² falls as what was memorised is cleaned up. "
+        f"{curves.origin}",
         "Cause: that two curves turn together does not say which drives which. The frequencies are chosen with "
         "hindsight, from the last snapshot. A loss above ln p is confidently wrong, not merely ignorant. Values of 0 "
         "and below cannot be drawn on a logarithmic axis.",

@@ -35,6 +35,7 @@ MODEL = HookedTransformerConfig(
     d_vocab_out=TASK.d_vocab_out,
     act_fn="relu",
     normalization_type=None,
+    # Seed 999, that of the published notebook, gave seven frequencies and was still above 1e-6 after 21,800 updates.
     seed=1,
     model_name=NAME,
 )

@@ -39,15 +39,16 @@ def _even_share(analysis: Analysis) -> float:
 def _fit(analysis: Analysis, name: str) -> Figure:
     cosines = [_against_cosine(analysis, k) for k in strongest(analysis.frequencies, analysis.fit)]
     panels: tuple[Panel, ...] = (_profile(analysis), _explained(analysis), *cosines)
-    cosine_words = (
-        "The closer the fitted cosines, the more of the logits they are. Then, for each key frequency, the mean logit "
+    see = "First the mean logit at each distance, with the 5% to 95% range over all pairs."
+    see_cosines = (
+        " The closer the fitted cosines, the more of the logits they are. Then, for each key frequency, the mean logit "
         f"less the other key cosines, against cos(w(a {SYMBOLS[analysis.operation]} b − c)): points on a straight line "
         "through 0 mean that just this cosine is left."
     )
     return Figure(
         "logits-cosines",
         "Logits by the distance of c from the right answer",
-        f"First the mean logit at each distance, with the 5% to 95% range over all pairs. {cosine_words if cosines else ''}".strip(),
+        see + see_cosines if cosines else see,
         "How the cosines come about, and what depends on a and b other than through the answer: that is in the "
         "range, not in the mean. A straight line cannot tell one circuit from another that gives the same logits.",
         analysis_snippet(name, "profile, fitted = analysis.fit.profile, analysis.fit.curve(analysis.frequencies)"),

@@ -29,7 +29,7 @@ def rules_section(analysis: Analysis, name: str) -> Section:
         "Filled bars are the frequencies that the rule picks. Where the rules agree, embedding, neurons and logits "
         "work with the same frequencies; a rule that picks more, with no lower restricted loss, picks frequencies "
         "that nothing needs.",
-        "Which set is right. The cut at a quarter of the largest is a convention; a bar just below it may matter, as "
+        "Which set is right. Where a rule cuts is a convention; a bar just below the cut may matter, as "
         "a lower restricted loss of a larger set shows.",
         analysis_snippet(name, "sets = {rule.keys.rule: rule.keys.frequencies for rule in analysis.rules}"),
         tuple(_panel(rule) for rule in analysis.rules),

@@ -26,12 +26,11 @@ def to_numpy(data: ArrayLike, name: str = "data") -> NDArray[Any]:
         Array of integers or floats with the shape of `data`.
 
     Raises:
-        ShapeError: complex data, no values at all, or sequences of unequal lengths.
-        ArgumentError: values that are no numbers, or a tensor that has no values (meta device).
+        ShapeError: complex data, values that are no numbers, no values at all, or sequences of unequal lengths.
+        ArgumentError: a tensor without values (meta device).
 
     >>> to_numpy(torch.tensor([1.5, 2.0], dtype=torch.bfloat16, requires_grad=True)).tolist()
     [1.5, 2.0]
-
     """
     array = _tensor_to_numpy(data, name) if isinstance(data, torch.Tensor) else _to_array(data, name)
     if np.iscomplexobj(array):
@@ -41,7 +40,7 @@ def to_numpy(data: ArrayLike, name: str = "data") -> NDArray[Any]:
     if array.dtype == np.bool_:
         return array.astype(np.uint8)
     if array.dtype.kind not in "iuf":
-        raise ArgumentError(f"{name} must hold numbers; {array.dtype} came.")
+        raise ShapeError(f"{name} must hold real numbers; {array.dtype} came.")
     return array.astype(np.float32) if array.dtype == np.float16 else array
 
 
@@ -56,39 +55,23 @@ def check_ndim(name: str, array: NDArray[Any], allowed: Sequence[int], needs: st
         raise ShapeError(f"{name} must have shape {needs}; {list(array.shape)} came.")
 
 
-def tick_names(name: str, names: ArrayLike | None, size: int, axis: str) -> list[Any] | None:
-    """Return `names` as a list of `size` strings or numbers, one per entry of an axis (`None` stays `None`).
-
-    Raises:
-        ArgumentError: there are more or fewer names than `size`, or a string came instead of a list.
-
-    >>> tick_names("x", ["a", "b", "="], 3, "columns")
-    ['a', 'b', '=']
-    """
-    if names is None:
-        return None
-    if isinstance(names, str):
-        raise ArgumentError(f"{name} must be a list of {size} names, one for each of the {axis}; {names!r} came.")
-    found = to_numpy(names, name).tolist() if isinstance(names, torch.Tensor) else list(names)
-    if len(found) != size:
-        raise ArgumentError(f"{name} must have {size} entries, one for each of the {axis}; {len(found)} came.")
-    return [item.item() if isinstance(item, torch.Tensor | np.generic) else item for item in found]
-
-
 def _tensor_to_numpy(data: torch.Tensor, name: str) -> NDArray[Any]:
     if data.is_meta:
         raise ArgumentError(f"{name} must hold values; a tensor on the meta device came.")
-    plain = data.detach().cpu().resolve_conj().resolve_neg()
+    plain = data.detach() if data.layout == torch.strided else data.detach().to_dense()
     if plain.is_floating_point() and plain.element_size() < 4:
         plain = plain.float()
-    return plain.to_dense().numpy() if plain.is_sparse else plain.numpy()
+    return plain.cpu().resolve_conj().resolve_neg().numpy()
 
 
 def _to_array(data: Any, name: str) -> NDArray[Any]:
+    plain = _without_tensors(data, name)
     try:
-        return np.asarray(_without_tensors(data, name))
+        return np.asarray(plain)
     except ValueError as error:  # numpy: "inhomogeneous shape"
-        raise ShapeError(f"{name} must have rows of equal length; {type(data).__name__} of unequal ones came.") from error
+        raise ShapeError(
+            f"{name} must have rows of equal length; {type(data).__name__} of unequal ones came."
+        ) from error
 
 
 def _without_tensors(data: Any, name: str) -> Any:

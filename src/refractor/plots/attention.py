@@ -1,75 +1,111 @@
-"""`attention`: which positions are read from where, head by head."""
+"""Attention patterns, one image per head, with the tokens at the axes."""
 
+import html
 from collections.abc import Sequence
+from typing import Any
 
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
-from refractor.base.errors import ShapeError
-from refractor.plots.arrays import ArrayLike, check_names, to_numpy
+from refractor.base.errors import ArgumentError, ShapeError
+from refractor.plots.arrays import ArrayLike, check_ndim, to_numpy
 from refractor.plots.imshow import imshow
 from refractor.plots.layout import TEMPLATE
+from refractor.plots.ticks import tick_names
+
+_PER_ROW = 4
+_ROW_PIXELS = 320
+_SLACK = 0.01  # bfloat16 rounds a probability by less
 
 
 def attention(
     pattern: ArrayLike,
-    tokens: Sequence[object] | ArrayLike | None = None,
+    tokens: ArrayLike | None = None,
     *,
     head_names: Sequence[str] | None = None,
     title: str | None = None,
+    xaxis: str = "Key",
+    yaxis: str = "Query",
     width: int | None = None,
     height: int | None = None,
-    template: str = TEMPLATE,
+    template: str | None = TEMPLATE,
 ) -> go.Figure:
-    """Draw attention patterns, colours from 0 to 1.
+    """Draw attention probabilities: from each query (row) to each key (column), white at 0 and dark at 1.
 
     Args:
-        pattern: [query_pos, key_pos], or [head, query_pos, key_pos].
-        tokens: what stands at each key position (and, where there are as many, each query position).
-        head_names: titles of the heads; "head 0" … by default.
-        title: of the figure.
-        width: in pixels.
-        height: in pixels.
-        template: a template that Plotly knows.
+        pattern: probabilities of shape [query, key] or [head, query, key].
+        tokens: a name for every key, as text or token number. The queries are the last of the keys, as
+            they are when earlier keys come from a cache.
+        head_names: a name for every head; `None`: "head 0", "head 1", ….
+        title: words above the figure.
+        xaxis: words below the keys.
+        yaxis: words beside the queries.
+        width: pixels; `None`: as wide as the page.
+        height: pixels; `None`: plotly's own for up to four heads, 320 per row of four heads for more.
+        template: name of a plotly template.
+
+    Returns:
+        Figure with one heatmap trace per head, all on the colour scale from 0 to 1.
 
     Raises:
-        ShapeError: the pattern has other axes, or names do not fit.
+        ShapeError: wrong number of axes, no values, complex values, more queries than keys that have tokens,
+            `tokens` or `head_names` of the wrong length.
+        ArgumentError: values that are no probabilities.
+        UnknownNameError: plotly has no such template.
 
-    >>> figure = attention([[1.0, 0.0], [0.3, 0.7]], tokens=["a", "b"])
-    >>> figure.layout.coloraxis.cmax
-    1.0
-
+    >>> figure = attention([[[1.0, 0.0], [0.3, 0.7]]], tokens=["<s>", "Hi"])
+    >>> figure.layout.annotations[0].text, list(figure.data[0].x)
+    ('head 0', ['&lt;s&gt;', 'Hi'])
     """
-    heads = to_numpy("pattern", pattern, (2, 3))
-    if heads.ndim == 2:
-        heads = heads[None]
-    names = check_names("head_names", head_names, len(heads)) or [f"head {index}" for index in range(len(heads))]
-    queries, keys = heads.shape[1:]
-    columns = _positions(tokens, keys)
-    if columns is not None and queries not in (keys, 1):
-        raise ShapeError(f"tokens can name both axes only of a square pattern; [{queries}, {keys}] came.")
-    rows = columns if queries == keys else None
+    array = to_numpy(pattern, "pattern")
+    check_ndim("pattern", array, [2, 3], "[query, key] or [head, query, key]")
+    _check_probabilities(array)
+    several = array.ndim == 3
+    if head_names is not None and not several:
+        raise ArgumentError(f"head_names must be None for a pattern [query, key]; {head_names!r} came.")
+    names = tick_names("head_names", head_names, len(array), "heads of pattern") if several else None
+    keys, queries = _token_names(tokens, *array.shape[-2:])
+    rows = -(-len(array) // _PER_ROW) if several else 1
     return imshow(
-        heads,
-        facet_col=0,
-        facet_labels=names,
-        x=columns,
-        y=rows,
-        xaxis="attended to",
-        yaxis="from",
+        array,
+        title=title,
+        xaxis=xaxis,
+        yaxis=yaxis,
+        x=keys,
+        y=queries,
         zmin=0.0,
         zmax=1.0,
+        facet_col=0 if several else None,
+        facet_labels=[f"head {head}" for head in range(len(array))] if several and names is None else names,
+        facet_col_wrap=_PER_ROW if several else None,
         color_continuous_scale="Blues",
-        title=title,
         width=width,
-        height=height,
+        height=_ROW_PIXELS * rows if height is None and rows > 1 else height,
         template=template,
     )
 
 
-def _positions(tokens: Sequence[object] | ArrayLike | None, count: int) -> list[str] | None:
-    """Return a name for each position; the same token may stand at several, so the position is part of the name."""
-    names = check_names("tokens", tokens, count)
-    if names is None:
-        return None
-    texts = [str(name) for name in names]
-    return texts if len(set(texts)) == count else [f"{place}: {text}" for place, text in enumerate(texts)]
+def _check_probabilities(array: NDArray[Any]) -> None:
+    wrong = array[(array < -_SLACK) | (array > 1 + _SLACK)]
+    if wrong.size:
+        raise ArgumentError(
+            f"pattern must hold probabilities, from 0 to 1; {float(wrong[0])} came. imshow draws scores."
+        )
+
+
+def _token_names(tokens: ArrayLike | None, n_query: int, n_key: int) -> tuple[list[str] | None, list[str] | None]:
+    """Return the names of the keys and of the queries, safe to be shown."""
+    found = tick_names("tokens", tokens, n_key, "keys of pattern")
+    if found is None:
+        return None, None
+    if n_query > n_key:
+        raise ShapeError(
+            f"pattern must have no more queries than keys where tokens are given; {n_query} and {n_key} came."
+        )
+    keys = [_shown(token) for token in found]
+    return keys, keys[n_key - n_query :]
+
+
+def _shown(token: str | int | float) -> str:
+    """Return the token as text that plotly shows as it is: it would read `<s>` as a tag and break at a new line."""
+    return html.escape(str(token), quote=False).replace("\n", "↵")

@@ -12,21 +12,16 @@ from hypothesis import strategies as st
 from refractor.base.errors import ArgumentError, ShapeError, UnknownNameError
 from refractor.lab.analytic import cosine_logits, quadratic_network
 from refractor.lab.directions import direction_fits
+from refractor.lab.embedding import frequency_circle, singular_spectrum
 from refractor.lab.fourier import fourier_basis
 from refractor.lab.labelled import Labelled
 from refractor.lab.logit_fit import cosine_fit_scores, fit_logits
 from refractor.lab.operations import sum_index
 from refractor.lab.pairs import pair_sets
-from refractor.lab.spectra import (
-    fourier_spectrum,
-    frequency_circle,
-    gini,
-    noise_gini,
-    singular_spectrum,
-    spectrum_residual,
-    sum_of_squared_weights,
-)
+from refractor.lab.sparsity import gini, noise_gini
+from refractor.lab.spectra import fourier_spectrum, spectrum_residual
 from refractor.lab.sums import sum_logits
+from refractor.lab.weights import sum_of_squared_weights
 
 LAW = 1e-10
 laws = settings(deadline=None, max_examples=30)

@@ -10,6 +10,7 @@ from refractor.lab.analysis import Analysis
 from refractor.lab.analytic import QuadraticNetwork, cosine_logits, quadratic_network
 from refractor.lab.controls import Control, random_frequency_sets
 from refractor.lab.directions import DirectionFit, direction_fits
+from refractor.lab.embedding import SingularSpectrum, frequency_circle, singular_spectrum
 from refractor.lab.fourier import (
     FourierBasis,
     fourier_basis,
@@ -49,21 +50,13 @@ from refractor.lab.progress import (
 from refractor.lab.projection import project
 from refractor.lab.published import PublishedRun, read_published_run
 from refractor.lab.scores import Score, Scores, chance_loss
-from refractor.lab.spectra import (
-    Residual,
-    SingularSpectrum,
-    Spectrum,
-    fourier_spectrum,
-    frequency_circle,
-    gini,
-    singular_spectrum,
-    spectrum_residual,
-    sum_of_squared_weights,
-)
+from refractor.lab.sparsity import gini
+from refractor.lab.spectra import Residual, Spectrum, fourier_spectrum, spectrum_residual
 from refractor.lab.sums import SumLogits, sum_logits
 from refractor.lab.table import Measure, MeasureTable
 from refractor.lab.trig_losses import TrigLoss, trig_excluded_loss, trig_restricted_loss
 from refractor.lab.verdict import Condition, Verdict, finding
+from refractor.lab.weights import sum_of_squared_weights
 
 __all__ = [
     "Analysis",

@@ -182,15 +182,15 @@ def norms_by_frequency(coefficients: Float[Tensor, "p ..."], basis: FourierBasis
         basis: the basis of that transform.
 
     Returns:
-        One norm per frequency; frequency k stands at index k - 1.
+        One norm per frequency, in float64 on the CPU; frequency k stands at index k - 1.
 
     >>> norms_by_frequency(torch.tensor([9.0, 3.0, 4.0, 2.0]), fourier_basis(4))
     tensor([5., 2.], dtype=torch.float64)
 
     """
-    energy = coefficients.double().reshape(basis.p, -1).square().sum(1)
-    by_frequency = torch.zeros(basis.p // 2 + 1, dtype=torch.float64, device=energy.device)
-    by_frequency.index_add_(0, torch.tensor(basis.frequencies, device=energy.device), energy)
+    energy = coefficients.detach().cpu().double().reshape(basis.p, -1).square().sum(1)
+    by_frequency = torch.zeros(basis.p // 2 + 1, dtype=torch.float64)
+    by_frequency.index_add_(0, torch.tensor(basis.frequencies), energy)
     return by_frequency[1:].sqrt()
 
 

@@ -79,7 +79,7 @@ def neuron_logit_map(model: HookedTransformer) -> Float[Tensor, "neuron p"] | No
     """Return `W_out W_U` of the last layer in float64; None without MLPs."""
     if model.cfg.attn_only:
         return None
-    return model.blocks[-1].mlp.W_out.detach().double() @ model.unembed.W_U.detach().double()
+    return model.blocks[-1].mlp.W_out.detach().cpu().double() @ model.unembed.W_U.detach().cpu().double()
 
 
 def network_logits(model: HookedTransformer, tokens: Tensor, p: int) -> Float[Tensor, "pairs p"]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from refractor.lab.directions import DirectionFit, direction_fits
+from refractor.lab.embedding import SingularSpectrum, frequency_circle, singular_spectrum
 from refractor.lab.frequencies import (
     KeyFrequencies,
     key_frequencies_of_embedding,
@@ -12,16 +13,8 @@ from refractor.lab.frequencies import (
 from refractor.lab.labelled import Labelled
 from refractor.lab.network import NetworkView
 from refractor.lab.neurons import NeuronFrequencies, neuron_frequencies
-from refractor.lab.spectra import (
-    Residual,
-    SingularSpectrum,
-    Spectrum,
-    fourier_spectrum,
-    frequency_circle,
-    singular_spectrum,
-    spectrum_residual,
-    sum_of_squared_weights,
-)
+from refractor.lab.spectra import Residual, Spectrum, fourier_spectrum, spectrum_residual
+from refractor.lab.weights import sum_of_squared_weights
 
 
 @dataclass(frozen=True, eq=False)

@@ -108,7 +108,7 @@ def _checked(activations: Tensor, p: int) -> Float[Tensor, "p p neuron"]:
         raise ShapeError(f"activations must have shape [pairs={p * p}, neuron]; {list(activations.shape)} came.")
     if not activations.is_floating_point():
         raise ShapeError(f"activations must be real floating point; {activations.dtype} came.")
-    functions = activations.detach().to("cpu", torch.float64)
+    functions = activations.detach().cpu().double()
     if not bool(torch.isfinite(functions.sum())) and not bool(torch.isfinite(functions).all()):
         raise ArgumentError("activations must be finite; some are NaN or infinite.")
     return functions.reshape(p, p, -1)

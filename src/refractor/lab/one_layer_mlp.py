@@ -52,7 +52,7 @@ class OneLayerMLP:
 
         """
         unknown = sorted(set(weights) - set(NAMES))
-        named = {NAMES[name]: weight.detach().double() for name, weight in weights.items() if name in NAMES}
+        named = {NAMES[name]: weight.detach().cpu().double() for name, weight in weights.items() if name in NAMES}
         missing = sorted(set(NAMES.values()) - set(named))
         if unknown or missing or len(named) != len(weights):
             raise CheckpointError(

@@ -17,10 +17,11 @@ from refractor.lab.pairs import PairSets, pair_sets
 from refractor.lab.phases import Phase, phases
 from refractor.lab.projection import check_frequencies
 from refractor.lab.scores import Scores, network_scores
-from refractor.lab.spectra import fourier_spectrum, sum_of_squared_weights
+from refractor.lab.spectra import fourier_spectrum
 from refractor.lab.sums import Logits, SumLogits, sum_logits
 from refractor.lab.trig_losses import trig_excluded_loss, trig_restricted_loss
 from refractor.lab.verdict import Verdict
+from refractor.lab.weights import sum_of_squared_weights
 from refractor.models.transformer import HookedTransformer
 from refractor.tasks.modular import ModularArithmetic
 from refractor.tasks.splits import Split

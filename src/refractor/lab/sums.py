@@ -108,7 +108,7 @@ def _checked_rows(logits: Logits, p: int) -> Float[Tensor, "pairs p"]:
             f"{shape} came.{_shape_hint(shape, p)}"
         )
     check_fits(FACTOR * 8 * p**3, f"the analysis of logits for p={p}", "Take a smaller modulus.")
-    return tensor.to("cpu", torch.float64).reshape(p * p, p)
+    return tensor.cpu().double().reshape(p * p, p)
 
 
 def _shape_hint(shape: list[int], p: int) -> str:

@@ -111,7 +111,8 @@ def analyse_snapshots(
     """Measure a run: the frequency set is fixed once, from the last snapshot, and used at every step.
 
     Args:
-        snapshots: (step, network or logits), in order of steps. Logits are [p, p, p] or [p * p, p].
+        snapshots: (step, network or logits), in order of steps; all are held at once, since the last is measured
+            first. Logits are [p, p, p] or [p * p, p].
         task: modular addition or subtraction.
         split: the pairs trained on and held out; None when they are not known.
         frequencies: a set to use instead of that of the last snapshot.

@@ -25,7 +25,7 @@ def main() -> None:
     torch_time, own_time = (statistics.median(column) for column in zip(*pairs, strict=True))
     ratio = statistics.median(own / base for base, own in pairs)
     verdict = "ok" if ratio <= TARGET else "ABOVE"
-    print(f"import torch {torch_time:.2f} s, import refractor {own_time:.2f} s, ratio {ratio:.3f} (<= {TARGET})  {verdict}")
+    print(f"import torch {torch_time:.2f} s, refractor {own_time:.2f} s, ratio {ratio:.3f} (<= {TARGET})  {verdict}")
 
 
 if __name__ == "__main__":

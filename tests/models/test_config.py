@@ -97,7 +97,7 @@ def test_switches_are_settable_and_the_architecture_is_frozen() -> None:
     with pytest.raises(ConfigError, match=r"cfg.d_model cannot be assigned: the architecture is frozen"):
         cfg.d_model = 3
     with pytest.raises(ConfigError, match="use_attn_resul cannot be assigned.*use_attn_result"):
-        cfg.use_attn_resul = True  # pyright: ignore[reportAttributeAccessIssue]
+        cfg.use_attn_resul = True
     with pytest.raises(ConfigError, match="use_attn_result must be True or False; 1 came"):
         cfg.use_attn_result = 1  # pyright: ignore[reportAttributeAccessIssue]
     bare = HookedTransformerConfig(**{**SMALL, "act_fn": None}, attn_only=True)

@@ -202,6 +202,37 @@ def test_the_mixer_stays_small_for_any_modulus(p: int) -> None:
     assert len(bs) == p or len(bs) * p * p <= 2_000_000 or len(bs) == 1
 
 
+# Curves
+
+
+def test_recorded_measures_are_read_and_others_computed(small_run: Path) -> None:
+    source = open_source(small_run)
+    computed = read_curves(source)
+    steps = torch.tensor([0, 10, 20, 30])
+    kept = {
+        "measure_step": steps,
+        "measure/restricted_loss.test": torch.tensor([3.0, 2.0, math.nan, 1.0]),
+        "measure/excluded_loss.train": torch.tensor([8.0, 1.0, 4.0, 9.0]),
+        "measure/gini.W_E": torch.zeros(4),
+    }
+    recorded = read_curves(replace(source, run=replace(source.run, curves=source.run.curves | kept)))
+    assert recorded.series["restricted_loss.test"].steps == (0, 10, 30), "what is not finite is left out"
+    assert recorded.series["excluded_loss.train"].values == (8.0, 1.0, 4.0, 9.0)
+    assert "gini.W_E" not in recorded.series
+    assert recorded.phases is not None
+    assert recorded.phases[0].end == 10
+    assert "recorded" in recorded.origin
+    assert recorded.frequencies == computed.frequencies
+    said = replace(source.run, curves=source.run.curves | kept, provenance={"frequencies_of_measures": [2, 5]})
+    assert read_curves(replace(source, run=said)).frequencies == (2, 5)
+    assert "computed from 7 of its 7 snapshots" in computed.origin
+    analysis = analyse_network(source.model, source.task, source.split)
+    assert analysis.restricted.scores.test is not None
+    last = computed.series["restricted_loss.test"].values[-1]
+    assert last == pytest.approx(analysis.restricted.scores.test.loss, rel=1e-5)  # float32 against float64
+    assert computed.frequencies == analysis.frequencies
+
+
 # Bytes
 
 

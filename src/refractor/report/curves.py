@@ -76,8 +76,9 @@ def read_curves(source: Source) -> Curves:
     run = source.run
     found = _recorded(run)
     measured = {name: curve for name, curve in _kept_measures(run).items() if name in SHOWN}
-    last = _sums(run, run.steps[-1])
-    frequencies = key_frequencies_of_logits(fit_logits(last)).frequencies
+    frequencies = _recorded_frequencies(run) if measured else None
+    if frequencies is None:
+        frequencies = key_frequencies_of_logits(fit_logits(_sums(run, run.steps[-1]))).frequencies
     origin = "Restricted and excluded losses were recorded with the run."
     if not measured and frequencies:
         measured, count = _measure(run, frequencies)
@@ -95,6 +96,12 @@ def _recorded(run: Run) -> dict[str, Curve]:
         return {}
     pairs = {name: run.curves[key] for name, key in RECORDED.items() if key in run.curves}
     return _curves(run.curves["step"], pairs)
+
+
+def _recorded_frequencies(run: Run) -> tuple[int, ...] | None:
+    """Return the set with which measures were recorded, None where the run does not say."""
+    said = run.provenance.get("frequencies_of_measures")
+    return tuple(map(int, said)) if isinstance(said, list) else None
 
 
 def _kept_measures(run: Run) -> dict[str, Curve]:

@@ -23,6 +23,7 @@ from refractor.models import HookedTransformer, HookedTransformerConfig
 from refractor.tasks import ModularAddition, ModularArithmetic
 from refractor.training import TrainingConfig, open_run, train
 from refractor.training.config import is_due
+from refractor.training.last_position import last_logits
 from refractor.training.progress import Progress, bar
 
 P = 7
@@ -83,12 +84,12 @@ def test_curves_and_snapshots_are_where_they_are_due(tmp_path: Path) -> None:
     tokens, labels = TASK.tokens(), TASK.labels()
     for place, step in ((0, 0), (5, 20), (7, 40)):
         model = run.load_model(step)
-        logits = model(tokens)[:, -1].double()
-        losses = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
-        right = (logits.argmax(-1) == labels).double()
         for name, rows in (("train", run.split.train), ("test", run.split.test)):
-            assert run.curves[f"{name}_loss"][place].item() == pytest.approx(losses[rows].mean().item(), rel=1e-6)
-            assert run.curves[f"{name}_accuracy"][place].item() == pytest.approx(right[rows].mean().item())
+            logits = last_logits(model, tokens[rows]).detach().double()
+            loss = torch.nn.functional.cross_entropy(logits, labels[rows]).item()
+            right = (logits.argmax(-1) == labels[rows]).double().mean().item()
+            assert run.curves[f"{name}_loss"][place].item() == pytest.approx(loss, rel=1e-12)  # the loss is of float64
+            assert run.curves[f"{name}_accuracy"][place].item() == pytest.approx(right)
         squares = sum(p.double().square().sum().item() for p in model.parameters())
         assert run.curves["sum_of_squares"][place].item() == pytest.approx(squares, rel=1e-9)
     assert run.load_model().b_in.abs().max() == 0

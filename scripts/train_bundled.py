@@ -68,21 +68,22 @@ def run_training(folder: Path, config: TrainingConfig) -> Run:
 
 
 def bundle_network(run: Run, folder: Path) -> None:
-    """Write the network with eight snapshots, and its losses and progress measures at every step that was kept."""
-    print(f"measuring {len(run.steps)} snapshots …")
-    measured = analyse_snapshots(((step, run.load_model(step)) for step in run.steps), run.task, run.split)
+    """Write the network with eight snapshots, its losses, and progress measures at 155 of the steps that were kept."""
+    steps = [step for step in run.steps if step <= 200 or step % 50 == 0 or step == run.steps[-1]]
+    print(f"measuring {len(steps)} snapshots …", flush=True)
+    measured = analyse_snapshots(((step, run.load_model(step)) for step in steps), run.task, run.split)
     memorised = memorised_step(run)
-    steps = chosen_steps(run, measured, memorised)
+    kept = chosen_steps(run, measured, memorised)
     curves = dict(run.curves)
     curves["measure_step"] = torch.tensor(measured.steps)
     curves |= {f"measure/{name}": curve.values for name, curve in measured.curves.items()}
-    named = {"step_0": 0, "memorised": memorised, "last": steps[-1]}
+    named = {"step_0": 0, "memorised": memorised, "last": kept[-1]}
     found = {
         "frequencies_of_measures": list(measured.frequencies),
         "phases": {phase.name: phase.end for phase in measured.phases},
         "verdict": measured.verdict.claim,
     }
-    write_bundle(run, folder, steps, curves, {"steps": named, **found})
+    write_bundle(run, folder, kept, curves, {"steps": named, **found})
 
 
 def bundle_control(run: Run, folder: Path) -> None:

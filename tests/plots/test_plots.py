@@ -225,6 +225,27 @@ def test_names_that_repeat_do_not_fall_together() -> None:
     assert list(figure.layout.xaxis.ticktext) == ["the", "cat", "the"]
 
 
+def test_the_calls_of_the_modular_addition_notebook() -> None:
+    """Its arguments to the letter; only the numbers are drawn at random, over 7 instead of 113 residues."""
+    pattern, basis = torch.softmax(random(49, 4, 3, 3), -1).requires_grad_(), random(7, 7)
+    heads = [f"Head {i}" for i in range(4)]
+    for picked in (pattern.mean(dim=0)[:, -1, :], pattern[5][:, -1, :]):
+        figure = plots.imshow(
+            picked, title="T", xaxis="Source", yaxis="Head", x=["a", "b", "="], y=heads, width=800, height=800
+        )
+        np.testing.assert_array_equal(figure.data[0].z, picked.detach().numpy())
+        assert (list(figure.data[0].x), list(figure.data[0].y)) == (["a", "b", "="], heads)
+    by_head = pattern[:, :, -1, 0].T.reshape(4, 7, 7)
+    assert texts(plots.imshow(by_head, title="T", xaxis="b", yaxis="a", facet_col=0)) == [
+        f"facet_col={i}" for i in range(4)
+    ]
+    plots.imshow(basis[:, :5], title="First 8 columns", aspect="auto", xaxis="Input Vocabulary")
+    names = ["Constant", *(f"{wave} {k}" for k in (1, 2, 3) for wave in ("sin", "cos"))]
+    drawn = plots.imshow(basis, xaxis="Input", yaxis="Component", y=names)
+    assert list(drawn.data[0].y) == names
+    assert go.Figure().update_layout(template=plots.TEMPLATE).layout.template == drawn.layout.template
+
+
 # ---------------------------------------------------------------- line, scatter, histogram
 
 

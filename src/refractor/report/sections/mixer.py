@@ -42,9 +42,9 @@ def mixer_figure(analysis: Analysis, name: str) -> Figure | None:
     return Figure(
         "logits-mixer",
         "Frequency mixer",
-        "With one frequency on, many answers share the highest wave; each further one leaves fewer, until only the "
-        "right answer is high everywhere. Accuracy and loss are those over all pairs when just these frequencies "
-        f"are kept.{left}",
+        "In a network that adds angles, with one frequency on, many answers share the highest wave; each further one "
+        "leaves fewer, until only the right answer is high everywhere. Accuracy and loss are those over all pairs "
+        f"when just these frequencies are kept.{left}",
         "The drawn cosines are the fit, of one amplitude for all pairs; accuracy and loss come from the network's "
         "own parts at these frequencies and the mean over all pairs, which may differ a little. The network's logits "
         f"are kept to ± {number(logits.precision)}.{thinned}",

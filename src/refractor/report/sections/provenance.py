@@ -52,7 +52,11 @@ def _rows(settings: dict[str, object], prefix: str = "") -> tuple[tuple[str, str
         if isinstance(value, dict):
             rows += _rows({str(inner): item for inner, item in value.items()}, f"{prefix}{key}.")
         elif value is not None:
-            rows.append(
-                (f"{prefix}{key}", ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value))
-            )
+            rows.append((f"{prefix}{key}", _in_words(value)))
     return tuple(rows)
+
+
+def _in_words(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_in_words, value))
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

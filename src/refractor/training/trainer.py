@@ -1,7 +1,8 @@
 """The trainer: full-batch, and exactly resumable.
 
 An update depends on the weights, the moments and the step alone, so a run that was killed and is started again with the
-same command on the same machine with as many threads goes on bit for bit as if nothing had happened.
+same command on the same machine with as many threads goes on bit for bit as if nothing had happened. That holds on the
+CPU; a GPU may add the same numbers in another order each time, killed or not.
 """
 
 import platform

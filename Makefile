@@ -6,7 +6,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 # Where a CPU build of torch is found when the configured package index has none (Linux).
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
-INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -qq --constraint constraints.txt
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types slow bench lock clean

@@ -6,11 +6,13 @@ python scripts/check_types.py
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 
 def main() -> int:
     """Print every finding and a summary; return the exit status."""
-    run = subprocess.run([sys.executable, "-m", "pyright", "--outputjson"], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "pyright", "--outputjson", "--project", str(Path(__file__).parents[1])]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
     try:
         result = json.loads(run.stdout)
     except json.JSONDecodeError:

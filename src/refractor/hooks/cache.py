@@ -77,7 +77,7 @@ class ActivationCache(Mapping[str, Tensor]):
         if not isinstance(key, str | tuple):
             return False
         try:
-            self.resolve(key)  # pyright: ignore[reportArgumentType]  the error is the answer for a malformed tuple
+            self.resolve(key)
         except UnknownNameError:
             return False
         return True

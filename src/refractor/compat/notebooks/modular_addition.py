@@ -70,7 +70,7 @@ def make_fourier_basis(base: int, device: torch.device | str = "cpu") -> tuple[F
 
     """
     basis = fourier_basis(base, order="sin_first")
-    return basis.matrix.float().to(device), list(basis.names)
+    return basis.rows.float().to(device), list(basis.names)
 
 
 def _from_weights(path: Path, mod: int, device: torch.device | str) -> HookedTransformer:

@@ -21,11 +21,11 @@ torch=={TORCH} ; sys_platform != "linux" or platform_machine != "x86_64"
 def main() -> None:
     """Install everything into a temporary environment, and write down what came."""
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True)  # noqa: S603
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
         pip = [str(Path(folder) / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
-        subprocess.run([*pip, "install", "--quiet", f"torch=={TORCH}"], check=True)  # noqa: S603
-        subprocess.run([*pip, "install", "--quiet", f"{ROOT}[dev]"], check=True)  # noqa: S603
-        frozen = subprocess.run([*pip, "freeze"], check=True, capture_output=True, text=True).stdout  # noqa: S603
+        subprocess.run([*pip, "install", "--quiet", f"torch=={TORCH}"], check=True)
+        subprocess.run([*pip, "install", "--quiet", f"{ROOT}[dev]"], check=True)
+        frozen = subprocess.run([*pip, "freeze"], check=True, capture_output=True, text=True).stdout
     lines = [line for line in frozen.splitlines() if not line.startswith(("torch==", "torch @", "refractor"))]
     (ROOT / "constraints.txt").write_text(HEAD + "\n".join(sorted(lines, key=str.lower)) + "\n")
 

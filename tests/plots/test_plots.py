@@ -52,7 +52,7 @@ def test_a_heat_map_shows_its_numbers_with_colours_centred_at_zero(
         torch.nn.Parameter(torch.tensor([[1.0, 2.0]])),
         torch.tensor([[1.0], [2.0]]).T,
         torch.tensor([[1.0, 2.0]]).to_sparse(),
-        torch.tensor([[1j, 2j]]).conj().imag.neg(),
+        torch.tensor([[-1j, -2j]]).conj().imag,  # a view whose sign is still to be turned
         np.array([[1.0, 2.0]]),
         np.array([[1.0, 2.0]], dtype=np.float16),
         [[1.0, 2.0]],
@@ -65,6 +65,15 @@ def test_a_heat_map_shows_its_numbers_with_colours_centred_at_zero(
 )
 def test_whatever_a_notebook_holds_is_drawn(data: Any) -> None:
     assert np.asarray(plots.imshow(data).data[0].z).tolist() == [[1.0, 2.0]]
+
+
+def test_plotly_gets_only_types_that_it_draws() -> None:
+    for data in (torch.tensor([[True]]), [[True]], np.array([[True]])):
+        assert plots.imshow(data).data[0].z.dtype == np.uint8
+    for half in (np.array([[0.5]], np.float16), torch.tensor([[0.5]], dtype=torch.float16)):
+        assert plots.imshow(half).data[0].z.dtype == np.float32
+    for dtype in (torch.int64, torch.float32, torch.float64):
+        assert plots.imshow(torch.ones(1, 1, dtype=dtype)).data[0].z.dtype == torch.ones(1, dtype=dtype).numpy().dtype
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

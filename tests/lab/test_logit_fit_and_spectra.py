@@ -44,6 +44,9 @@ def test_fit_is_dense_least_squares(p: int, seed: int, operation: str) -> None:
     torch.testing.assert_close(fit.coefficients.values, solution, atol=LAW, rtol=0)
     explained = 1 - (centred - table @ solution).square().sum() / centred.square().sum()
     assert math.isclose(fit.explained_by(tuple(range(1, p // 2 + 1))), explained, abs_tol=LAW)
+    away = (-distance) % p
+    profile = [float(centred.reshape(p, p, p)[away == d].mean()) for d in range(p)]
+    torch.testing.assert_close(fit.profile.values, torch.tensor(profile, dtype=torch.float64), atol=LAW, rtol=0)
     for k in range(1, p // 2 + 1):
         wave = table[:, k - 1]
         assert math.isclose(fit.similarity.values[k - 1], wave @ centred / wave.norm() / centred.norm(), abs_tol=LAW)

@@ -31,7 +31,7 @@ MODEL = "modular-addition-113"
 Model = Annotated[str, typer.Argument(help="A bundled network (also MODEL@STEP), or the folder of a run.")]
 
 
-def _version(wanted: bool) -> None:
+def _version(wanted: bool | None) -> None:
     if wanted:
         typer.echo(f"refractor {commands.version()}")
         raise typer.Exit
@@ -40,8 +40,8 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def common(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and leave.")
-    ] = False,
+        bool | None, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and leave.")
+    ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")] = False,
 ) -> None:
     """Take trained transformers apart."""

@@ -30,6 +30,7 @@ class HookedTransformer(StackedWeights, HookedRootModule):
     Args:
         cfg: the architecture, or a mapping of its fields. The network keeps a copy of its own.
 
+    >>> import torch
     >>> model = HookedTransformer(dict(n_layers=1, d_model=8, n_ctx=4, d_head=4, d_vocab=5, act_fn="relu", seed=0))
     >>> logits, cache = model.run_with_cache(torch.tensor([[1, 2, 3]]))
     >>> logits.shape, cache["pattern", 0].shape

@@ -33,15 +33,21 @@ def bar(steps: int, may_stop_early: bool = False) -> Iterator[Progress]:
         TextColumn("at most" if may_stop_early else "left"),
         TimeRemainingColumn(),
     )
-    with Bars(*columns, console=Console(stderr=True), speed_estimate_period=30) as bars:
-        task = bars.add_task("", total=steps, train=float("nan"), test=float("nan"))
-        last = -1
+    bars = Bars(*columns, console=Console(stderr=True), speed_estimate_period=30)
+    task = bars.add_task("", total=steps, train=float("nan"), test=float("nan"))
+    last = -1
 
-        def show(step: int, train_loss: float, test_loss: float) -> None:
-            nonlocal last
-            if last < 0 and step > 0:  # a run that goes on: what was done before says nothing about the speed
+    def show(step: int, train_loss: float, test_loss: float) -> None:
+        nonlocal last
+        if last < 0:  # not before the first step: a run that is refused shows an error and no bar
+            bars.start()
+            if step > 0:  # a run that goes on: what was done before says nothing about the speed
                 bars.reset(task, total=steps, completed=step)
-            last = step
-            bars.update(task, completed=step, train=train_loss, test=test_loss)
+        last = step
+        bars.update(task, completed=step, train=train_loss, test=test_loss)
 
+    try:
         yield show
+    finally:
+        if last >= 0:
+            bars.stop()

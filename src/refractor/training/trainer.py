@@ -62,6 +62,7 @@ def train(
 
     """
     check_fit(task, model_config)
+    split_rows(task.n_rows, config.fraction, config.split_seed)  # an empty split is refused before anything is written
     store = RunFolder(Path(folder))
     with _locked(store.path):
         begin_or_check(store, task, model_config, config)

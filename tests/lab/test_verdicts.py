@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from refractor.checkpoints.bundle import CONTROLS, bundled_folder, bundled_names
 from refractor.lab.analyse import analyse, analyse_network
 from refractor.lab.analysis import Analysis
 from refractor.lab.analytic import cosine_logits, quadratic_network
@@ -16,6 +17,7 @@ from refractor.models.config import HookedTransformerConfig
 from refractor.models.transformer import HookedTransformer
 from refractor.tasks.modular import ModularAddition, ModularArithmetic, ModularSubtraction
 from refractor.tasks.splits import Split, split_rows
+from refractor.training.run import open_run
 
 P = 59
 AMPLITUDES = {3: 20.0, 7: 20.0, 22: 20.0}
@@ -168,6 +170,7 @@ def test_stored_training_pairs() -> None:
     assert known.scores.train.accuracy == 1
     assert known.restricted.scores.all.accuracy > 0.9  # averaging over a class finds the answer: no evidence by itself
     assert "answers" in failed(known)
+    assert any("those that were stored included" in note for note in known.verdict.notes)
     assert "answers" in failed(analyse(logits, p=P))
 
 
@@ -227,6 +230,23 @@ def test_a_network_that_only_memorised(random_labels: bool) -> None:
     run = analyse_snapshots([(0, small_network(p)), (250, model)], task, split)
     assert run.verdict.claim == NOT_FOUND
     assert [phase.end for phase in run.phases] == [None, None, None]
+
+
+@pytest.mark.parametrize("name", bundled_names())
+def test_the_networks_that_come_with_the_package(name: str) -> None:
+    """Every verdict, from logits alone and from the network, with every rule's frequencies."""
+    run = open_run(bundled_folder(name))
+    analysis = analyse_network(HookedTransformer.from_pretrained(name), run.task, run.split)
+    logits, train, test = analysis.sums.cube(), run.split.train, run.split.test
+    others = [
+        analyse(logits, p=113, train=train, test=test, frequencies=result.keys.frequencies) for result in analysis.rules
+    ]
+    claims = {one.verdict.claim for one in (analysis, analyse(logits, p=113), *others)}
+    if name in CONTROLS:
+        assert claims == {"no algorithm found"}
+    else:
+        assert analysis.verdict.found
+        assert all(claim.startswith("computes a + b mod 113 with the frequencies {") for claim in claims)
 
 
 # ---- the parts ----------------------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ ENOUGH = 0.01  # of ln p
 NEEDED = 0.5  # of ln p
 SIGNIFICANCE = 0.05
 LEAST_SETS = round(1 / SIGNIFICANCE) - 1  # so that (0 + 1) / (n + 1) can reach the significance
+LEAK = 0.01  # accuracy above the network's own that is worth a note
 SHOWN = 10  # frequencies written out in a sentence
 
 UNDISTINGUISHED = (
@@ -117,7 +118,13 @@ def reach_verdict(operation: str, p: int, scores: Scores, restricted: TrigLoss, 
         f"{rest.accuracy:.4g}, loss {rest.loss:.3g} (guessing: {1 / p:.3g}, {ln_p:.3g})."
     )
     return Verdict(
-        found, claim, conditions, statistic, _control(restricted, excluded, where), UNDISTINGUISHED, _notes(excluded)
+        found,
+        claim,
+        conditions,
+        statistic,
+        _control(restricted, excluded, where),
+        UNDISTINGUISHED,
+        _notes(scores, restricted, excluded),
     )
 
 
@@ -232,8 +239,15 @@ def _range(control: Control, where: str) -> str:
     )
 
 
-def _notes(excluded: TrigLoss) -> tuple[str, ...]:
+def _notes(scores: Scores, restricted: TrigLoss, excluded: TrigLoss) -> tuple[str, ...]:
     notes = []
+    own, kept = scores.unseen.accuracy, restricted.scores.unseen.accuracy
+    if kept > own + LEAK:
+        notes.append(
+            f"The key frequencies alone answer more pairs than the network does ({kept:.3g} against {own:.3g}): the "
+            "projection averages over all pairs with the same sum, those that were stored included, and so reads their "
+            "answers. This is no sign of an algorithm."
+        )
     if excluded.confidently_wrong:
         score = excluded.scores.train or excluded.scores.all
         where = "train" if excluded.scores.train else "all"

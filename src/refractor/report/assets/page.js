@@ -1,6 +1,6 @@
 "use strict";
 
-// Draw every panel, again when its width or the colour scheme changes; and let snippets be copied.
+// Draw every panel, again when its width or the colour scheme changes; let snippets be copied, and printed.
 (function () {
   const data = JSON.parse(document.getElementById("data").textContent);
   const draw = (id) => Refractor.draw[data[id].kind](document.getElementById(id), data[id]);
@@ -19,7 +19,14 @@
     draw(id);
     observer.observe(place);
   }
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => Object.keys(data).forEach(draw));
+  Refractor.dark.addEventListener("change", () => Object.keys(data).forEach(draw));
+  // On paper nothing can be opened: snippets are printed open.
+  addEventListener("beforeprint", () => {
+    for (const snippet of document.querySelectorAll("details.snippet:not([open])")) {
+      snippet.open = true;
+      addEventListener("afterprint", () => (snippet.open = false), { once: true });
+    }
+  });
   for (const button of document.querySelectorAll("button.copy")) {
     button.addEventListener("click", () => copy(button));
   }

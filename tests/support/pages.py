@@ -1,6 +1,5 @@
 """Runs to report on, every odd kind that a page must survive among them; and a reader of pages."""
 
-import base64
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,10 +11,7 @@ import pytest
 import torch
 
 from refractor.base.store import RunFolder
-from refractor.lab import analyse_network
 from refractor.models import HookedTransformerConfig
-from refractor.report import LiveNetwork, build_report, open_source, read_curves
-from refractor.report.encode import Quantised
 from refractor.tasks import ModularAddition, ModularSubtraction
 from refractor.tasks.modular import ModularArithmetic
 from refractor.training import TrainingConfig, open_run, train
@@ -127,24 +123,3 @@ class Page(HTMLParser):
         """The numbers that the scripts draw."""
         text = self.source.split('id="data">', 1)[1].split("</script>", 1)[0]
         return json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is no number that JSON knows"))
-
-
-def page_of(source: str | Path | LiveNetwork) -> Page:
-    """The page about a network."""
-    found = source if isinstance(source, LiveNetwork) else open_source(source)
-    analysis = analyse_network(found.model, found.task, found.split)
-    return Page(build_report(found, analysis, read_curves(found)))
-
-
-def decoded(quantised: dict[str, Any] | Quantised) -> torch.Tensor:
-    """The numbers behind the bytes."""
-    parts = quantised if isinstance(quantised, dict) else quantised.__dict__
-    raw = torch.frombuffer(bytearray(base64.b64decode(parts["bytes"])), dtype=torch.int8)
-    return parts["offset"] + parts["scale"] * raw.double().reshape(list(parts["shape"]))
-
-
-def run_snippet(snippet: str, **given: Any) -> dict[str, Any]:
-    """What the lines of a snippet leave behind, in a namespace of their own."""
-    space = dict(given)
-    exec(compile(snippet, "snippet", "exec"), space)
-    return space

@@ -2,6 +2,6 @@
 
 from refractor.report.curves import Curve, Curves, read_curves
 from refractor.report.page import build_report, write_report
-from refractor.report.source import LiveNetwork, Source, open_source
+from refractor.report.source import Source, open_source
 
-__all__ = ["Curve", "Curves", "LiveNetwork", "Source", "build_report", "open_source", "read_curves", "write_report"]
+__all__ = ["Curve", "Curves", "Source", "build_report", "open_source", "read_curves", "write_report"]

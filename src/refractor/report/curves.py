@@ -14,7 +14,7 @@ from refractor.lab.pairs import pair_sets
 from refractor.lab.phases import Phase, phases
 from refractor.lab.progress import measure_progress, progress_values
 from refractor.lab.sums import SumLogits, sum_logits
-from refractor.report.source import LiveNetwork, Subject
+from refractor.report.source import Source
 from refractor.training.last_position import last_logits
 from refractor.training.run import Run
 
@@ -62,8 +62,8 @@ class Curves:
     origin: str
 
 
-def read_curves(source: Subject) -> Curves:
-    """Return the curves of the run a source belongs to; none for a network in memory.
+def read_curves(source: Source) -> Curves:
+    """Return the curves of the run a source belongs to.
 
     Restricted and excluded losses are read where the run kept them (curves called `measure/…`). Otherwise they are
     computed from at most 25 of its snapshots, evenly chosen, with the key frequencies of the last one.
@@ -73,8 +73,6 @@ def read_curves(source: Subject) -> Curves:
         ArgumentError: the task is no sum.
 
     """
-    if isinstance(source, LiveNetwork):
-        return Curves({}, None, (), "")
     run = source.run
     found = _recorded(run)
     measured = {name: curve for name, curve in _kept_measures(run).items() if name in SHOWN}

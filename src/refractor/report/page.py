@@ -22,18 +22,18 @@ from refractor.report.sections.provenance import measures_table, provenance_sect
 from refractor.report.sections.rules import rules_section
 from refractor.report.sections.spectra import spectra_section
 from refractor.report.sections.training import training_section
-from refractor.report.source import LiveNetwork, Subject, open_source
+from refractor.report.source import open_source
+from refractor.training.run import Run
 
 STYLES = ("page.css", "figures.css")
 SCRIPTS = ("scale.js", "svg.js", "axes.js", "lines.js", "dots.js", "bars.js", "heat.js", "mixer.js", "page.js")
 
 
-def write_report(source: str | Path | LiveNetwork, out: str | Path) -> Path:
+def write_report(source: str | Path, out: str | Path) -> Path:
     """Analyse a network and write what was found as one page, which needs no network connection.
 
     Args:
-        source: a bundled name, also with a step (`modular-addition-113@500`), the path of a run
-            folder, or a `LiveNetwork(model, task)`.
+        source: a bundled name, also with a step (`modular-addition-113@500`), or the path of a run folder.
         out: the file to write; its folder is made if it is not there.
             A file that is there is replaced, at once or not at all.
 
@@ -43,37 +43,39 @@ def write_report(source: str | Path | LiveNetwork, out: str | Path) -> Path:
     Raises:
         CheckpointError: there is no such name and no such folder.
         StoreError: a file of the run is damaged, or the page could not be written.
-        ArgumentError: the task is no sum, the snapshot does not exist, a logit is not finite, or `source` is none of
-            these.
+        ArgumentError: the task is no sum, the snapshot does not exist, or a logit is not finite.
 
     """
-    found = source if isinstance(source, LiveNetwork) else open_source(source)
+    found = open_source(source)
     analysis = analyse_network(found.model, found.task, found.split)
-    return _write(Path(out), build_report(found, analysis, read_curves(found)))
+    page = build_report(found.run, analysis, read_curves(found), name=found.name, step=found.step)
+    return _write(Path(out), page)
 
 
-def build_report(source: Subject, analysis: Analysis, curves: Curves) -> str:
+def build_report(run: Run, analysis: Analysis, curves: Curves, *, name: str, step: int) -> str:
     """Return the page as HTML.
 
     Args:
-        source: where the network comes from.
+        run: where the network comes from.
         analysis: what was measured about it.
-        curves: of its run.
+        curves: of the run.
+        name: what `open_source` finds it by, for the snippets.
+        step: the step of the weights that were analysed.
 
     Returns:
         One HTML document. Nothing in it refers to another file or address.
 
     """
-    sections = build_sections(source, analysis, curves)
+    sections = build_sections(run, analysis, curves, name, step)
     return (
         _environment()
         .get_template("page.html")
         .render(
             analysis=analysis,
             verdict=analysis.verdict,
-            source=source,
-            moment="given in memory" if isinstance(source, LiveNetwork) else f"after {source.step} updates",
-            permuted=not isinstance(source, LiveNetwork) and source.run.training.shuffle_labels is not None,
+            name=name,
+            step=step,
+            run=run,
             sections=sections,
             measures=measures_table(analysis),
             data={panel_id: panel for section in sections for panel_id, panel in _drawings(section).items()},
@@ -83,17 +85,17 @@ def build_report(source: Subject, analysis: Analysis, curves: Curves) -> str:
     )
 
 
-def build_sections(source: Subject, analysis: Analysis, curves: Curves) -> tuple[Section, ...]:
+def build_sections(run: Run, analysis: Analysis, curves: Curves, name: str, step: int) -> tuple[Section, ...]:
     """Return the sections of a page in their order."""
     return (
-        circles_section(analysis, source),
-        spectra_section(analysis, source),
-        attention_section(analysis, source),
-        neurons_section(analysis, source),
-        logits_section(analysis, source),
-        training_section(analysis, curves, source),
-        rules_section(analysis, source),
-        provenance_section(analysis, source),
+        circles_section(analysis, name),
+        spectra_section(analysis, name),
+        attention_section(analysis, name),
+        neurons_section(analysis, name),
+        logits_section(analysis, name),
+        training_section(analysis, curves, name, step),
+        rules_section(analysis, name),
+        provenance_section(run, analysis, name, step),
     )
 
 

@@ -1,9 +1,9 @@
-"""What a report is about: one moment of a bundled network or a run folder, or a network in memory."""
+"""What a report is about: a bundled network or a run folder, and one moment of it."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from refractor.base.errors import ArgumentError, CheckpointError, nearest
+from refractor.base.errors import CheckpointError, nearest
 from refractor.base.store import RunFolder
 from refractor.checkpoints.bundle import bundled_names, choose_step, find_bundled, is_bundled
 from refractor.models.transformer import HookedTransformer
@@ -43,30 +43,8 @@ class Source:
         return self.run.load_model(self.step)
 
 
-@dataclass(frozen=True, eq=False)
-class LiveNetwork:
-    """A network in memory, with what it was asked. Nothing is known about how it came about, so a page has no curves.
-
-    Args:
-        model: the network.
-        task: the questions: modular addition or subtraction.
-        split: which questions it was trained on; None where that is not known.
-        name: what the page calls it.
-
-    """
-
-    model: HookedTransformer
-    task: ModularArithmetic
-    split: Split | None = None
-    name: str = "network in memory"
-
-
-Subject = Source | LiveNetwork
-"""What a page can be about."""
-
-
 def open_source(source: str | Path) -> Source:
-    """Find what a report is to be about, by name or path.
+    """Find what a report is to be about.
 
     Args:
         source: a bundled name, such as `modular-addition-113`, `modular-addition-113@500` or
@@ -78,12 +56,9 @@ def open_source(source: str | Path) -> Source:
     Raises:
         CheckpointError: there is no such name and no such folder, or the folder has no snapshot.
         StoreError: a file of the run is missing or damaged.
-        ArgumentError: the snapshot does not exist, or `source` is neither a name nor a path.
+        ArgumentError: the snapshot does not exist.
 
     """
-    if not isinstance(source, str | Path):
-        what = type(source).__name__
-        raise ArgumentError(f"source must be a name or a path; {what} came. For a network: LiveNetwork(model, task).")
     if isinstance(source, str) and is_bundled(source):
         found = find_bundled(source)
         return Source(source, open_run(found.folder.path), found.step)

@@ -6,7 +6,7 @@ Refractor.axes = function (surface, panel, box, ends) {
   const x = scale(ends.x[0], ends.x[1], box.left, box.right, panel.x.log);
   const y = scale(ends.y[0], ends.y[1], box.bottom, box.top, panel.y.log);
   const frame = svg("g", { class: "axes" });
-  for (const tick of ticks(y, (box.bottom - box.top) / 32, panel.y.whole)) {
+  for (const tick of ticks(y, (box.bottom - box.top) / 40, panel.y.whole)) {
     frame.append(svg("path", { class: "grid", d: `M${box.left} ${y(tick)}H${box.right}` }));
     frame.append(svg("text", { x: box.left - 6, y: y(tick), dy: "0.32em", "text-anchor": "end" }, writeTick(tick, y)));
   }
@@ -27,19 +27,14 @@ Refractor.box = function (width, height, top = 24) {
   return { left: 48, right: width - 10, top, bottom: height - 42 };
 };
 
-// Marked values: lines across the plot. Words on the x axis stand on lines of their own, so that they never overlap; a mark
-// without a word is only a line.
+// Marked values: lines across the plot. Words on the x axis stand on lines of their own, so that they never overlap.
 Refractor.marks = function (surface, marks, box, { x, y }) {
   const { svg } = Refractor;
   const across = marks.filter((mark) => mark.axis === "x").sort((one, other) => one.at - other.at);
-  for (const mark of across.filter((one) => !one.label)) {
-    surface.append(svg("path", { class: "mark", d: `M${x(mark.at)} ${box.top}V${box.bottom}` }));
-  }
-  const named = across.filter((mark) => mark.label);
-  named.forEach((mark, line) => {
+  across.forEach((mark, line) => {
     const at = x(mark.at);
     const flipped = at > (box.left + box.right) / 2;
-    const top = box.top - 14 * (named.length - line) - 12;
+    const top = box.top - 14 * (across.length - line) - 12;
     surface.append(svg("path", { class: "mark", d: `M${at} ${top - 6}V${box.bottom}` }));
     surface.append(
       svg("text", { class: "mark", x: at + (flipped ? -5 : 5), y: top, "text-anchor": flipped ? "end" : "start" }, mark.label),

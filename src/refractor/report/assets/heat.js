@@ -13,7 +13,7 @@ Refractor.draw.heat = function (place, panel) {
   const [rows, columns] = panel.data.shape;
   const values = bytes(panel.data.bytes);
   const canvas = html("canvas", { width: columns, height: rows, role: "img", "aria-label": `${panel.title}. ${panel.summary}` });
-  const theme = Refractor.dark.matches ? "dark" : "light";
+  const theme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
   const colours = panel.diverging ? DIVERGING[theme] : SEQUENTIAL;
   const image = new ImageData(columns, rows);
   values.forEach((value, i) => image.data.set([...colour(colours, (value + 127) / 254), 255], 4 * i));
@@ -23,7 +23,6 @@ Refractor.draw.heat = function (place, panel) {
   const strip = html("span", { class: "strip", "aria-hidden": "true" });
   strip.style.background = `linear-gradient(to right, ${colours.map((one) => `rgb(${one.join(" ")})`).join(", ")})`;
   key.append(html("span", {}, write(value(-127), 3)), strip, html("span", {}, write(value(127), 3)));
-  canvas.style.width = key.style.width = `${wholeCells(place.clientWidth, columns)}px`;
   place.replaceChildren(html("p", { class: "across" }, `${panel.x.title} → (${panel.y.title} ↓)`), canvas, key);
   const say = readout(place);
   canvas.addEventListener("pointermove", (event) => {
@@ -35,13 +34,6 @@ Refractor.draw.heat = function (place, panel) {
   });
   canvas.addEventListener("pointerleave", () => say(""));
 };
-
-// The width nearest below that gives every cell equally many pixels of the screen: otherwise fine waves show stripes that
-// are not there. A map with more cells than pixels takes all the room.
-function wholeCells(room, columns) {
-  const pixels = Math.floor((room * devicePixelRatio) / columns);
-  return pixels > 0 ? (pixels * columns) / devicePixelRatio : room;
-}
 
 function clamp(index, size) {
   return Math.max(0, Math.min(size - 1, index));

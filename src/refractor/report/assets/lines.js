@@ -3,9 +3,9 @@
 // Curves on common axes. The look of a curve (colour and dashes) follows from its place in the list.
 Refractor.draw.lines = function (place, panel) {
   const { svg, surface: open, box: room, axes, extent, marks, path, legend, readout, write } = Refractor;
-  const rows = panel.marks.filter((mark) => mark.axis === "x" && mark.label).length;
+  const rows = panel.marks.filter((mark) => mark.axis === "x").length;
   const above = rows ? 14 * rows + 8 : 0;
-  const tall = panel.series.length > 3 ? 380 : panel.series.length > 1 ? 260 : 230;
+  const tall = panel.series.length > 3 ? 380 : 260;
   const { surface, width, height } = open(place, panel, tall + above);
   const box = room(width, height, 24 + above);
   const all = (key) => panel.series.flatMap((series) => series[key]);
@@ -31,12 +31,8 @@ Refractor.draw.lines = function (place, panel) {
   follow(surface, box, scales, panel, readout(place), write);
 };
 
-// A "ground" is broad and pale, so that what is drawn over it, and is meant to follow it, leaves it to be seen.
 function look(series, index) {
-  if (series.role === "range") {
-    return "range";
-  }
-  return `s${index % 6}${["dashed", "ground"].includes(series.role) ? ` ${series.role}` : ""}`;
+  return series.role === "range" ? "range" : `s${index % 6}${series.role === "dashed" ? " dashed" : ""}`;
 }
 
 // Read every curve at the pointer.

@@ -41,28 +41,23 @@ function controls(panel, state, changed) {
   return form;
 }
 
-// A number to pick: exactly from a list, or by sweeping a slider over the same values.
+// A number to pick: a slider with its value, which arrow keys move.
 function pick(word, values, state, changed) {
   const { html } = Refractor;
-  const list = html("select", { id: `mixer-${word}` });
-  list.append(...values.map((value) => html("option", { value }, String(value))));
-  const slider = html("input", { type: "range", min: 0, max: values.length - 1, step: 1, "aria-label": `sweep ${word}` });
-  const show = () => {
-    list.value = String(state[word]);
-    slider.value = String(values.indexOf(state[word]));
+  const id = `mixer-${word}`;
+  const label = html("label", { for: id, class: "pick" });
+  const place = String(values.indexOf(state[word]));
+  const slider = html("input", { type: "range", id, min: 0, max: values.length - 1, step: 1, value: place });
+  const shown = html("output", { for: id }, String(state[word]));
+  slider.setAttribute("aria-valuetext", `${word} = ${state[word]}`);
+  slider.addEventListener("input", () => {
+    state[word] = values[Number(slider.value)];
+    shown.textContent = String(state[word]);
     slider.setAttribute("aria-valuetext", `${word} = ${state[word]}`);
-  };
-  const take = (value) => {
-    state[word] = value;
-    show();
     changed();
-  };
-  list.addEventListener("change", () => take(Number(list.value)));
-  slider.addEventListener("input", () => take(values[Number(slider.value)]));
-  show();
-  const group = html("div", { class: "pick" });
-  group.append(html("label", { for: list.id }, `${word} =`), list, slider);
-  return group;
+  });
+  label.append(html("span", {}, `${word} =`), shown, slider);
+  return label;
 }
 
 // The sum of the cosines that are on, for every c.
@@ -102,7 +97,7 @@ function redraw(panel, state) {
     x: { title: "answer c", log: false, low: 0, high: panel.p - 1, whole: true },
     y: { title: "logit less mean over c", log: false, low, high },
     series: [
-      { name: "network", x, y: own, role: "ground" },
+      { name: "network", x, y: own, role: "" },
       { name: `sum of cosines, k in ${set}`, x, y: sum, role: "dashed" },
     ],
     marks: [{ at: answer, label: `right answer ${answer}`, axis: "x" }],

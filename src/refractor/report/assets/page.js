@@ -1,6 +1,6 @@
 "use strict";
 
-// Draw every panel, again when its width or the colour scheme changes; let snippets be copied, and printed.
+// Draw every panel, again when its width or the colour scheme changes; and let snippets be copied.
 (function () {
   const data = JSON.parse(document.getElementById("data").textContent);
   const draw = (id) => Refractor.draw[data[id].kind](document.getElementById(id), data[id]);
@@ -19,14 +19,7 @@
     draw(id);
     observer.observe(place);
   }
-  Refractor.dark.addEventListener("change", () => Object.keys(data).forEach(draw));
-  // On paper nothing can be opened: snippets are printed open.
-  addEventListener("beforeprint", () => {
-    for (const snippet of document.querySelectorAll("details.snippet:not([open])")) {
-      snippet.open = true;
-      addEventListener("afterprint", () => (snippet.open = false), { once: true });
-    }
-  });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => Object.keys(data).forEach(draw));
   for (const button of document.querySelectorAll("button.copy")) {
     button.addEventListener("click", () => copy(button));
   }

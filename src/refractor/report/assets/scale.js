@@ -3,9 +3,6 @@
 // From numbers to pixels, and from numbers to words. Everything that the page's scripts share hangs on this one object.
 const Refractor = { draw: {} };
 
-// Whether colours are those for the dark; paper is always light.
-Refractor.dark = matchMedia("screen and (prefers-color-scheme: dark)");
-
 // A scale maps [low, high] to [from, to]; a logarithmic one maps the logarithms.
 Refractor.scale = function (low, high, from, to, log) {
   const place = log ? Math.log10 : (value) => value;

@@ -6,12 +6,11 @@ from refractor.report.figures import Figure, Section, Table
 from refractor.report.sections.heat import heat_of_pairs
 from refractor.report.sections.words import count, number
 from refractor.report.snippets import analysis_snippet
-from refractor.report.source import Subject
 
 MOST_HEADS = 8
 
 
-def attention_section(analysis: Analysis, source: Subject) -> Section:
+def attention_section(analysis: Analysis, name: str) -> Section:
     """Draw the attention from "=" to a over all pairs, and list its mean over all pairs to every position."""
     title = "Attention"
     text = (
@@ -36,7 +35,7 @@ def attention_section(analysis: Analysis, source: Subject) -> Section:
         "map is the one that explains most of its variance, of the blocks {1, cos, sin} × {1, cos, sin}.",
         "What the head moves: a look is no use by itself, it depends on what W_V and W_O do with it. The colours of "
         "each map span its own range, written below it, so a faint pattern looks as strong as a bold one.",
-        analysis_snippet(source, "attention = analysis.network.attention  # (layer, head, key_pos, a, b)"),
+        analysis_snippet(name, "attention = analysis.network.attention  # (layer, head, key_pos, a, b)"),
         tuple(panels),
     )
     left = len(heads) - MOST_HEADS

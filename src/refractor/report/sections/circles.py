@@ -6,10 +6,9 @@ from refractor.report.encode import numbers
 from refractor.report.figures import Axis, Dots, Figure, Section, Series
 from refractor.report.sections.words import frequency_set, strongest
 from refractor.report.snippets import analysis_snippet
-from refractor.report.source import Subject
 
 
-def circles_section(analysis: Analysis, source: Subject) -> Section:
+def circles_section(analysis: Analysis, name: str) -> Section:
     """Draw the embedding of every token in the plane of each key frequency."""
     title, p = "Tokens on each key circle", analysis.p
     text = (
@@ -28,7 +27,7 @@ def circles_section(analysis: Analysis, source: Subject) -> Section:
         "k draws one clean ring, round or oval, that the line follows once. Point at a dot to read its token.",
         "That the network uses the ring. The two directions are chosen to show frequency k, so noise too is pulled "
         "towards a ring; read the size of frequency k in the spectra below. Other directions of W_E are not drawn.",
-        analysis_snippet(source, "circles = analysis.network.circles  # for each k, points over (token, component)"),
+        analysis_snippet(name, "circles = analysis.network.circles  # for each k, points over (token, component)"),
         panels,
     )
     left = [k for k in analysis.frequencies if k not in shown]

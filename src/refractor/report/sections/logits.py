@@ -10,10 +10,9 @@ from refractor.report.figures import Axis, Bars, Dots, Figure, Panel, Section, S
 from refractor.report.sections.mixer import mixer_figure
 from refractor.report.sections.words import frequency_set, number, strongest
 from refractor.report.snippets import analysis_snippet
-from refractor.report.source import Subject
 
 
-def logits_section(analysis: Analysis, source: Subject) -> Section:
+def logits_section(analysis: Analysis, name: str) -> Section:
     """Draw the logits by distance from the right answer, their part in each key frequency, and the mixer."""
     sign = SYMBOLS[analysis.operation]
     title = f"Logits against cos(w(a {sign} b − c))"
@@ -28,7 +27,7 @@ def logits_section(analysis: Analysis, source: Subject) -> Section:
         if analysis.frequencies
         else ("No frequency is key, so there is no cosine to compare with, and nothing to mix.",)
     )
-    figures = (_fit(analysis, source), mixer_figure(analysis, source))
+    figures = (_fit(analysis, name), mixer_figure(analysis, name))
     return Section("logits", title, text, tuple(figure for figure in figures if figure is not None), absent)
 
 
@@ -37,7 +36,7 @@ def _even_share(analysis: Analysis) -> float:
     return sum((1 if 2 * k == analysis.p else 2) / (analysis.p - 1) for k in analysis.frequencies)
 
 
-def _fit(analysis: Analysis, source: Subject) -> Figure:
+def _fit(analysis: Analysis, name: str) -> Figure:
     cosines = [_against_cosine(analysis, k) for k in strongest(analysis.frequencies, analysis.fit)]
     panels: tuple[Panel, ...] = (_profile(analysis), _explained(analysis), *cosines)
     see = "First the mean logit at each distance, with the 5% to 95% range over all pairs."
@@ -52,7 +51,7 @@ def _fit(analysis: Analysis, source: Subject) -> Figure:
         see + see_cosines if cosines else see,
         "How the cosines come about, and what depends on a and b other than through the answer: that is in the "
         "range, not in the mean. A straight line cannot tell one circuit from another that gives the same logits.",
-        analysis_snippet(source, "profile, fitted = analysis.fit.profile, analysis.fit.curve(analysis.frequencies)"),
+        analysis_snippet(name, "profile, fitted = analysis.fit.profile, analysis.fit.curve(analysis.frequencies)"),
         panels,
     )
 
@@ -68,7 +67,7 @@ def _profile(analysis: Analysis) -> WideLines:
     low, high = _spread(analysis)
     profile = analysis.fit.profile.values
     series = [
-        Series("mean logit", x, numbers(profile[places]), role="ground" if analysis.frequencies else ""),
+        Series("mean logit", x, numbers(profile[places])),
         Series("5% of pairs below", x, numbers(low[places]), role="range"),
         Series("95% of pairs below", x, numbers(high[places]), role="range"),
     ]

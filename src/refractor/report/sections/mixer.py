@@ -9,12 +9,11 @@ from refractor.report.encode import numbers, plain, quantise
 from refractor.report.figures import Figure, Mixer
 from refractor.report.sections.words import frequency_set, number
 from refractor.report.snippets import analysis_snippet
-from refractor.report.source import Subject
 
 MOST_BYTES = 2_000_000  # of logits: 2.7 MB in base64
 
 
-def mixer_figure(analysis: Analysis, source: Subject) -> Figure | None:
+def mixer_figure(analysis: Analysis, name: str) -> Figure | None:
     """Return the mixer; None where no frequency is key."""
     mixer, p = analysis.mixer, analysis.p
     if not mixer.frequencies:
@@ -49,7 +48,7 @@ def mixer_figure(analysis: Analysis, source: Subject) -> Figure | None:
         "The drawn cosines are the fit, of one amplitude for all pairs; accuracy and loss come from the network's "
         "own parts at these frequencies and the mean over all pairs, which may differ a little. The network's logits "
         f"are kept to ± {number(logits.precision)}.{thinned}",
-        analysis_snippet(source, "alpha, scores = analysis.mixer.coefficients, analysis.mixer.scores  # by subset"),
+        analysis_snippet(name, "alpha, scores = analysis.mixer.coefficients, analysis.mixer.scores  # by subset"),
         (panel,),
     )
 

@@ -7,10 +7,9 @@ from refractor.report.figures import Axis, Bars, Dots, Figure, Mark, Panel, Sect
 from refractor.report.sections.heat import heat_of_pairs
 from refractor.report.sections.words import MOST_PANELS, count
 from refractor.report.snippets import analysis_snippet
-from refractor.report.source import Subject
 
 
-def neurons_section(analysis: Analysis, source: Subject) -> Section:
+def neurons_section(analysis: Analysis, name: str) -> Section:
     """Draw every neuron's best frequency with its share, and one neuron of each kind over (a, b)."""
     title = "Neurons by frequency and over (a, b)"
     text = (
@@ -30,13 +29,10 @@ def neurons_section(analysis: Analysis, source: Subject) -> Section:
         _sentence(neurons),
         "Whether the neurons matter for the answer, and what becomes of those below the cut. A neuron that mixes two "
         "frequencies stands here with the stronger one alone.",
-        analysis_snippet(source, "neurons = analysis.network.neurons  # .frequency, .share, .clusters"),
+        analysis_snippet(name, "neurons = analysis.network.neurons  # .frequency, .share, .clusters"),
         (_dots(neurons), _bars(neurons, analysis)) if neurons.clusters else (_dots(neurons),),
     )
     p = analysis.p
-    clearest = (
-        "The clearest neuron of each cluster" if neurons.clusters else "The clearest neuron, though below the cut"
-    )
     panels: list[Panel] = [
         heat_of_pairs(f"neuron {index}: {what}", view.neurons[:, index].reshape(p, p))
         for index, what in _examples(neurons)
@@ -44,11 +40,11 @@ def neurons_section(analysis: Analysis, source: Subject) -> Section:
     over_pairs = Figure(
         "neurons-pairs",
         "Activation of single neurons over all pairs",
-        f"{clearest}, and the one that fits its best frequency worst. A neuron of one frequency shows checks or "
-        "stripes with k periods on a side.",
+        "The clearest neuron of each cluster, and the one that fits its best frequency worst. Clear neurons show "
+        "checks or stripes with k periods on a side.",
         "The typical neuron: these are the extremes. Neighbours in one cluster differ in phase, which a single one "
         "does not show. The colours of each map span its own range.",
-        analysis_snippet(source, "activations = analysis.view.neurons  # (a * p + b, neuron)"),
+        analysis_snippet(name, "activations = analysis.view.neurons  # (a * p + b, neuron)"),
         tuple(panels),
     )
     absent = [] if neurons.clusters else ["No neuron is above the cut, so there is no cluster to count."]
@@ -114,12 +110,15 @@ def _bars(neurons: NeuronFrequencies, analysis: Analysis) -> Bars:
 
 
 def _examples(neurons: NeuronFrequencies) -> list[tuple[int, str]]:
-    """Return the clearest neuron of each of the largest clusters, or of all; and the least clear one."""
-    share, frequency = neurons.share.values.tolist(), neurons.frequency.values.tolist()
-    alive = [i for i, k in enumerate(frequency) if k]
+    """Return the clearest neuron of each of the largest clusters, and the least clear neuron of all."""
+    share, frequency = neurons.share.values, neurons.frequency.values
     largest = sorted(neurons.clusters, key=lambda cluster: -len(cluster.neurons))[:MOST_PANELS]
-    groups = [cluster.neurons for cluster in sorted(largest, key=lambda cluster: cluster.frequency)] or [alive]
-    best = [max(group, key=lambda i: share[i]) for group in groups]
-    worst = min(alive, key=lambda i: share[i])
-    chosen = [(i, f"k = {frequency[i]} explains {share[i]:.0%}") for i in best]
-    return chosen if worst in best else [*chosen, (worst, f"no frequency explains more than {share[worst]:.0%}")]
+    chosen = []
+    for cluster in sorted(largest, key=lambda cluster: cluster.frequency):
+        best = max(cluster.neurons, key=lambda i: float(share[i]))
+        chosen.append((best, f"k = {cluster.frequency} explains {float(share[best]):.0%}"))
+    alive = [i for i in range(len(share)) if frequency[i]]
+    worst = min(alive, key=lambda i: float(share[i]), default=None)
+    if worst is not None and worst not in [index for index, _ in chosen]:
+        chosen.append((worst, f"no frequency explains more than {float(share[worst]):.0%}"))
+    return chosen

@@ -6,7 +6,6 @@ from refractor.report.encode import numbers
 from refractor.report.figures import Axis, Bars, Figure, Mark, Section, Table
 from refractor.report.sections.words import frequency_set, number
 from refractor.report.snippets import analysis_snippet
-from refractor.report.source import Subject
 
 RULES = {
     "logits": ("Logits", "cosine similarity"),
@@ -17,7 +16,7 @@ RULES = {
 }
 
 
-def rules_section(analysis: Analysis, source: Subject) -> Section:
+def rules_section(analysis: Analysis, name: str) -> Section:
     """Draw the statistic that each rule cuts, and list each set with its restricted loss."""
     title = "Key rules side by side"
     text = (
@@ -32,7 +31,7 @@ def rules_section(analysis: Analysis, source: Subject) -> Section:
         "that nothing needs.",
         "Which set is right. Where a rule cuts is a convention; a bar just below the cut may matter, as "
         "a lower restricted loss of a larger set shows.",
-        analysis_snippet(source, "sets = {rule.keys.rule: rule.keys.frequencies for rule in analysis.rules}"),
+        analysis_snippet(name, "sets = {rule.keys.rule: rule.keys.frequencies for rule in analysis.rules}"),
         tuple(_panel(rule) for rule in analysis.rules),
     )
     absent = ()

@@ -6,10 +6,9 @@ from refractor.report.encode import numbers
 from refractor.report.figures import Axis, Bars, Figure, Lines, Section, Series
 from refractor.report.sections.words import number
 from refractor.report.snippets import analysis_snippet
-from refractor.report.source import Subject
 
 
-def spectra_section(analysis: Analysis, source: Subject) -> Section:
+def spectra_section(analysis: Analysis, name: str) -> Section:
     """Draw the Fourier norms of W_E and of W_out W_U, and the singular values of W_E."""
     title = "Spectra of W_E and of the neuron-to-logit map"
     text = (
@@ -42,7 +41,7 @@ def spectra_section(analysis: Analysis, source: Subject) -> Section:
         f"number: 0 when all components are alike, near 1 when few hold everything. {_ginis(analysis)}",
         "Whether a tall bar is used: an embedding may hold frequencies that nothing reads. W_L leaves out norms "
         "between neurons and logits, and the path that goes past the neurons.",
-        analysis_snippet(source, "spectra = analysis.network.embedding, analysis.network.neuron_logit_map"),
+        analysis_snippet(name, "spectra = analysis.network.embedding, analysis.network.neuron_logit_map"),
         tuple(panels),
     )
     return Section("spectra", title, text, (figure,), absent)

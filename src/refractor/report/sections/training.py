@@ -6,7 +6,6 @@ from refractor.report.encode import numbers
 from refractor.report.figures import Axis, Figure, Mark, Section, Series, Table, WideLines
 from refractor.report.sections.words import frequency_set, number
 from refractor.report.snippets import curves_snippet
-from refractor.report.source import LiveNetwork, Source, Subject
 
 LABELS = {
     "loss.train": "loss, train",
@@ -14,25 +13,31 @@ LABELS = {
     "restricted_loss.test": "restricted loss, test",
     "restricted_loss.all": "restricted loss, all",
     "excluded_loss.train": "excluded loss, train",
-    "sum_of_squared_weights": "Σw²",
+    "sum_of_squared_weights": "Σw², all parameters",
 }
-SQUARES = "sum_of_squared_weights"
 MOST_POINTS = 400  # on one curve; more cannot be told apart on a screen
 
 
-def training_section(analysis: Analysis, curves: Curves, source: Subject) -> Section:
-    """Draw the curves of a run, losses above and squares below one step axis, with the phases marked."""
+def training_section(analysis: Analysis, curves: Curves, name: str, step: int) -> Section:
+    """Draw the curves of a run on one step axis, with the phases marked."""
     title = "Training: loss, restricted and excluded loss, Σw²"
     text = (
         "Restricted loss: only the key frequencies and the mean are kept. Excluded loss: they are removed. The set "
         "is fixed once, from the last snapshot, and used at every step."
     )
-    if isinstance(source, LiveNetwork):
-        return Section("training", title, text, absent=("A network in memory has no curves.",))
     if not curves.series:
         return Section("training", title, text, absent=("This run kept no curves.",))
+    shown = frequency_set(curves.frequencies, analysis.p)
     absent = tuple(
         f"Missing: {LABELS[key]}, {why}." for key, why in _missing(curves, analysis).items() if key not in curves.series
+    )
+    panel = WideLines(
+        f"Restricted and excluded loss with {shown}" if curves.frequencies else "Loss and Σw² over the steps",
+        _ends(curves),
+        Axis("step", low=0, whole=True),
+        Axis("nats; squares for Σw²", log=True),
+        [_series(curve) for curve in curves.series.values()],
+        _marks(curves, analysis, step),
     )
     figure = Figure(
         "training-curves",
@@ -44,31 +49,11 @@ def training_section(analysis: Analysis, curves: Curves, source: Subject) -> Sec
         "Cause: that two curves turn together does not say which drives which. The frequencies are chosen with "
         "hindsight, from the last snapshot. A loss above ln p is confidently wrong, not merely ignorant. Values of 0 "
         "and below cannot be drawn on a logarithmic axis.",
-        curves_snippet(source),
-        _panels(curves, analysis, source),
+        curves_snippet(name),
+        (panel,),
     )
     tables = (_phases(curves),) if curves.phases else ()
     return Section("training", title, text, (figure,), absent, tables)
-
-
-def _panels(curves: Curves, analysis: Analysis, source: Source) -> tuple[WideLines, ...]:
-    losses = [curve for curve in curves.series.values() if curve.name != SQUARES]
-    squares = [curve for curve in curves.series.values() if curve.name == SQUARES]
-    last = max(curve.steps[-1] for curve in curves.series.values())
-    steps = Axis("step", low=0, high=max(last, 1), whole=True)
-    marks = _marks(curves, source.step, last)
-    shown = f"Losses; restricted and excluded with {frequency_set(curves.frequencies, analysis.p)}"
-    panels = []
-    if losses:
-        heading = shown if curves.frequencies else "Losses over the steps"
-        chance = Mark(analysis.chance_loss, "ln p", "y")
-        nats = Axis("loss in nats", log=True)
-        panels.append(WideLines(heading, _ends(losses), steps, nats, [*map(_series, losses)], [*marks, chance]))
-    if squares:
-        bare = [Mark(mark.at, "", mark.axis) for mark in marks] if losses else marks
-        sums = Axis("Σw²", low=0)
-        panels.append(WideLines("Σw², all parameters", _ends(squares), steps, sums, [*map(_series, squares)], bare))
-    return tuple(panels)
 
 
 def thin(curve: Curve) -> Curve:
@@ -92,17 +77,21 @@ def _missing(curves: Curves, analysis: Analysis) -> dict[str, str]:
     reasons = {"loss.train": "the run did not keep it", "loss.test": not_held_out, "excluded_loss.train": none_key}
     if "restricted_loss.all" not in curves.series:
         reasons["restricted_loss.test"] = none_key if not curves.frequencies else not_held_out
-    return reasons | {SQUARES: "the run did not keep it"}
+    return reasons | {"sum_of_squared_weights": "the run did not keep it"}
 
 
-def _marks(curves: Curves, step: int, last: int) -> list[Mark]:
-    """Return where the phases end, and which step the page is about where that is not the last."""
-    marks = [Mark(float(phase.end), f"{phase.name} ends") for phase in curves.phases or () if phase.end is not None]
-    return marks if step == last else [*marks, Mark(float(step), "this page")]
+def _marks(curves: Curves, analysis: Analysis, step: int) -> list[Mark]:
+    marks = [
+        Mark(float(phase.end), f"{phase.name} ends", "x") for phase in curves.phases or () if phase.end is not None
+    ]
+    last = max(curve.steps[-1] for curve in curves.series.values())
+    if step != last:
+        marks.append(Mark(float(step), "this page", "x"))
+    return [*marks, Mark(analysis.chance_loss, "ln p", "y")]
 
 
-def _ends(curves: list[Curve]) -> str:
-    words = [f"{LABELS[curve.name]} {number(curve.values[-1])}" for curve in curves]
+def _ends(curves: Curves) -> str:
+    words = [f"{LABELS[curve.name]} {number(curve.values[-1])}" for curve in curves.series.values()]
     return "At the end: " + ", ".join(words) + "."
 
 

@@ -33,6 +33,8 @@ GLOSSARY: Mapping[str, str] = MappingProxyType(
         "rdim": "columns of a factored matrix",
         "mdim": "inner width of a factored matrix",
         "rank": "number of singular values",
+        "leading": "leading axes of a stack of matrices",
+        "at": "places that are asked for",
         "run": "one training run of several",
         "step": "optimiser step, 0 before the first update",
         "p": "modulus of modular arithmetic",

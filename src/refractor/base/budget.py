@@ -30,7 +30,9 @@ def available_bytes(device: torch.device | str = "cpu") -> int:
     return int(psutil.virtual_memory().available)
 
 
-def check_fits(nbytes: int, what: str, hint: str, device: torch.device | str = "cpu", limit: int | None = None) -> None:
+def check_fits(
+    nbytes: int, what: str, hint: str, device: torch.device | str = "cpu", limit: float | None = None
+) -> None:
     """Refuse what does not fit.
 
     Args:

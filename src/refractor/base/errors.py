@@ -20,6 +20,10 @@ class ShapeError(ArgumentError):
     """A tensor has the wrong number of axes, the wrong sizes or the wrong dtype."""
 
 
+class OutOfRangeError(ArgumentError, IndexError):
+    """An index names an entry that is not there."""
+
+
 class ConfigError(ArgumentError):
     """A configuration is inconsistent, incomplete or has keys that are not known."""
 

@@ -1,0 +1,157 @@
+"""`I + M` for a factored square M, as a residual stream adds a layer's output to its input."""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Complex, Inexact
+from torch import Tensor
+
+from refractor.base.errors import ArgumentError, ShapeError
+from refractor.linalg.chain import Chain, joined, transposed
+from refractor.linalg.contract import upcast
+from refractor.linalg.eigen import core_of, eigenvalues
+from refractor.linalg.entries import formed
+from refractor.linalg.evaluate import contracted
+from refractor.linalg.factor import Factor, expand_leading
+from refractor.linalg.sums import added
+from refractor.linalg.svd import real_dtype
+from refractor.linalg.trace import check_square, trace
+
+
+class LogDet(NamedTuple):
+    """`det = sign * exp(logabsdet)`, each `[*leading]`."""
+
+    sign: Tensor
+    logabsdet: Tensor
+
+
+class IdentityPlus:
+    """`I + M`, never formed: products, determinant and inverse through a core as small as M's narrowest width.
+
+    `W_E @ (I + M) @ W_U` is a factored matrix again, and `(I + M) @ (I + N)` is `I + (M + N + M N)`.
+
+    Args:
+        matrix: M, a stack of square factored matrices.
+
+    Raises:
+        ShapeError: M is not square.
+
+    >>> import torch
+    >>> from refractor.linalg import FactoredMatrix
+    >>> M = FactoredMatrix(torch.tensor([[1.0], [0.0]]), torch.tensor([[1.0, 1.0]]))
+    >>> M.identity_plus().dense()
+    tensor([[2., 1.],
+            [0., 1.]])
+
+    """
+
+    __array_ufunc__ = None  # numpy arrays leave `array @ (I + M)` to us
+    __slots__ = ("matrix",)
+
+    def __init__(self, matrix: Chain) -> None:
+        check_square(matrix, "identity_plus")
+        self.matrix = matrix
+
+    def __repr__(self) -> str:
+        return f"I + {self.matrix!r}"
+
+    @property
+    def shape(self) -> torch.Size:
+        """`[*leading, n, n]`."""
+        return self.matrix.shape
+
+    @property
+    def T(self) -> "IdentityPlus":
+        """The transpose, `I + Mᵀ`."""
+        return IdentityPlus(transposed(self.matrix))
+
+    def dense(self, limit: float | None = None) -> Inexact[Tensor, "*leading ldim rdim"]:
+        """Return the matrix itself; refuses what does not fit, as `FactoredMatrix.dense`."""
+        product = formed(self.matrix, "dense", limit)
+        return product + torch.eye(self.matrix.ldim, dtype=product.dtype, device=product.device)
+
+    def trace(self) -> Inexact[Tensor, "*leading"]:
+        """Return `n + tr M`."""
+        return self.matrix.ldim + trace(self.matrix)
+
+    @property
+    def eigenvalues(self) -> Complex[Tensor, "*leading rank"]:
+        """`1 + l` for the eigenvalues l of M's core; all the others are 1."""
+        return 1 + eigenvalues(self.matrix)
+
+    def slogdet(self) -> LogDet:
+        """Sign and logarithm of the determinant: `det(I + L R) = det(I + R L)`, a small core in float64. Differentiable."""
+        core, _ = core_of(self.matrix, "slogdet")
+        sign, size = torch.linalg.slogdet(_plus_identity(core).cpu())
+        sign, size = (expand_leading(each.to(self.matrix.device), core.axes, trailing=0) for each in (sign, size))
+        return LogDet(sign.to(self.matrix.compute_dtype), size.to(real_dtype(self.matrix)))
+
+    def inverse(self) -> "IdentityPlus":
+        """Return `(I + L R)⁻¹ = I - L (I + R L)⁻¹ R` (Woodbury), factored. Differentiable.
+
+        Raises:
+            ArgumentError: the matrix is singular.
+
+        """
+        core, cut = core_of(self.matrix, "inverse")
+        inverse, failed = torch.linalg.inv_ex(_plus_identity(core).cpu())
+        if bool(failed.any()):
+            raise ArgumentError(
+                f"I + M is singular for {int((failed > 0).sum())} of the matrices of {list(self.shape)}."
+            )
+        middle = core.with_tensor(-inverse.to(self.matrix.device, self.matrix.dtype))
+        factors = (*self.matrix.factors[:cut], middle, *self.matrix.factors[cut:])
+        return IdentityPlus(self.matrix.like(factors))
+
+    def solve(self, right: Inexact[Tensor, "..."]) -> Inexact[Tensor, "..."]:
+        """Return x with `(I + M) x = right`, for a vector `[n]` or columns `[..., n, k]`, without forming the matrix."""
+        solved = self.inverse() @ right
+        return solved if isinstance(solved, Tensor) else formed(solved, "solve")
+
+    def __matmul__(self, other: object) -> "Chain | IdentityPlus | Tensor":
+        if isinstance(other, IdentityPlus):
+            both = joined(self.matrix, other.matrix)
+            return IdentityPlus(added(added(self.matrix, other.matrix), both))
+        if isinstance(other, Tensor) and other.ndim == 1:
+            return other + times_vector(self.matrix, other)
+        chain = self._chain(other)
+        return added(self.matrix.of(chain.factors, chain.leading), joined(self.matrix, chain))
+
+    def __rmatmul__(self, other: object) -> "Chain | Tensor":
+        if isinstance(other, Tensor) and other.ndim == 1:
+            return other + times_vector(transposed(self.matrix), other)
+        chain = self._chain(other)
+        return added(self.matrix.of(chain.factors, chain.leading), _joined_as(self.matrix, chain))
+
+    def _chain(self, other: object) -> Chain:
+        if isinstance(other, Chain):
+            return other
+        if isinstance(other, Tensor):
+            return Chain(other)
+        raise ArgumentError(f"I + M is multiplied with tensors and factored matrices; {type(other).__name__} came.")
+
+
+def _joined_as(kind: Chain, left: Chain) -> Chain:
+    product = joined(left, kind)
+    return kind.of(product.factors, product.leading)
+
+
+def times_vector(matrix: Chain, vector: Tensor) -> Inexact[Tensor, "*leading ldim"]:
+    """Return `M @ v` for one vector `[rdim]`.
+
+    Raises:
+        ShapeError: the length does not fit.
+
+    """
+    if vector.shape[-1:] != (matrix.rdim,):
+        raise ShapeError(
+            f"a vector of {matrix.rdim} entries is needed for shape {list(matrix.shape)}; {list(vector.shape)} came."
+        )
+    chain = joined(matrix, Chain(vector[:, None]))
+    return contracted(chain, "M @ v").expanded()[..., 0].to(matrix.dtype)
+
+
+def _plus_identity(core: Factor) -> Tensor:
+    wide = upcast(core.tensor)
+    wide = wide if wide.device.type == "mps" else wide.to(torch.promote_types(wide.dtype, torch.float64))
+    return wide + torch.eye(core.rows, dtype=wide.dtype, device=wide.device)

@@ -1,0 +1,177 @@
+"""Other factorisations of the same matrix, or of the best matrix of lower rank, without forming it.
+
+With `M = L R` cut at the narrowest inner width and `M = U S Vᴴ`, the matrix `T = R V S^-1/2` and `T⁺ = S^-1/2 Uᴴ L` turn
+the two sides into `L T = U S^1/2` and `T⁺ R = S^1/2 Vᴴ`. T is small and comes from the core; only the factors beside the
+cut change. T is a choice of basis (a gauge) and is treated as constant by gradients, so that the gradient of whatever does
+not depend on the basis is right, and finite also where singular values vanish.
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Inexact
+from torch import Tensor
+
+from refractor.base.checks import check_float, check_int
+from refractor.linalg.chain import Chain, ChainT, adjoint, beside, part
+from refractor.linalg.contract import multiply, wide_dtype
+from refractor.linalg.evaluate import contracted
+from refractor.linalg.factor import Factor
+from refractor.linalg.leading import Axis
+from refractor.linalg.svd import decompose, svd
+
+
+class Truncation(NamedTuple):
+    """A matrix of lower rank and how far it is from the one it stands for.
+
+    Args:
+        matrix: the factored matrix of lower rank.
+        error: Frobenius norm of the difference, `sqrt(sum of the squared singular values that were dropped)`, `[*leading]`.
+        spectral_error: spectral norm of the difference, the largest dropped singular value, `[*leading]`.
+
+    """
+
+    matrix: Chain
+    error: Tensor
+    spectral_error: Tensor
+
+
+def make_even(matrix: ChainT) -> ChainT:
+    """Return the same matrix as `(U S^1/2) (S^1/2 Vᴴ)`: orthogonal columns and rows, each side with half of the scale.
+
+    Only the factors beside the narrowest inner width change; `A` and `B` of the outcome are the two sides. Differentiable
+    in what does not depend on the factorisation, with finite gradients for a matrix of any rank.
+
+    >>> from refractor.linalg import FactoredMatrix
+    >>> even = FactoredMatrix(torch.eye(2) * 8, torch.eye(2) * 2).make_even()
+    >>> even.A.abs(), even.AB
+    (tensor([[4., 0.],
+            [0., 4.]]), tensor([[16.,  0.],
+            [ 0., 16.]]))
+
+    """
+    return _in_basis(matrix, matrix.rank_bound)[0]
+
+
+def truncate(matrix: Chain, k: int) -> Truncation:
+    """Return the nearest matrix of rank `k` (or less), and its distance.
+
+    The sum of the k largest terms `S_i u_i v_iᴴ`, nearest in the Frobenius and the spectral norm (Eckart and Young
+    1936). It stays factored: `[…, F_c T] [T⁺ F_c+1, …]` with inner width k.
+
+    Returns:
+        Truncation `(matrix, error, spectral_error)`.
+
+    Raises:
+        ArgumentError: k is no integer from 0 to the number of singular values.
+
+    >>> from refractor.linalg import FactoredMatrix
+    >>> M = FactoredMatrix(torch.eye(3), torch.tensor([5.0, 4.0, 3.0]).diag())
+    >>> low, error, spectral_error = M.truncate(1)
+    >>> low.mdim, error, spectral_error
+    (1, tensor(5.), tensor(4.))
+
+    """
+    check_int("k", k, least=0, most=matrix.rank_bound)
+    low, values = _in_basis(matrix, k)
+    dropped = values[..., k:]
+    spectral = dropped[..., 0] if dropped.shape[-1] else dropped.sum(-1)
+    return Truncation(low, torch.linalg.vector_norm(dropped, dim=-1), spectral)
+
+
+def round_rank(matrix: Chain, tol: float) -> Truncation:
+    """Return the matrix of the lowest rank whose Frobenius distance is at most `tol` times the norm of each matrix.
+
+    All matrices of a stack get one rank, the largest that any of them needs. For sums, whose inner widths add up.
+
+    Args:
+        matrix: the matrix that is asked.
+        tol: relative Frobenius error, 0 or more. With 0 nothing but exact zeros goes.
+
+    Returns:
+        Truncation `(matrix, error, spectral_error)` with the error that was made.
+
+    >>> from refractor.linalg import FactoredMatrix
+    >>> M = FactoredMatrix(torch.eye(2), torch.eye(2))
+    >>> (M + M).round(1e-6).matrix.mdim
+    2
+
+    """
+    check_float("tol", tol, least=0.0)
+    values = decompose_values(matrix)
+    tails = values.flip(-1).double().square().cumsum(-1).flip(-1).sqrt()  # tails[k] is the error of keeping k values
+    needed = (tails > tol * tails[..., :1]).sum(-1)
+    return truncate(matrix, int(needed.max()) if needed.numel() else 0)
+
+
+def collapse_l(matrix: Chain) -> Inexact[Tensor, "*leading rank rdim"]:
+    """Return `S Vᴴ`: the matrix without the orthonormal factor U on its left, `M = U @ collapse_l`.
+
+    Every norm and product `M @ X` of unitarily invariant kind can be asked of it. Differentiable, see `svd`.
+
+    >>> from refractor.linalg import FactoredMatrix
+    >>> FactoredMatrix(torch.ones(4, 1), torch.ones(1, 2)).collapse_l()
+    tensor([[2., 2.]])
+
+    """
+    _, S, Vh = svd(matrix)
+    return S.to(Vh.dtype)[..., :, None] * Vh.mT
+
+
+def collapse_r(matrix: Chain) -> Inexact[Tensor, "*leading ldim rank"]:
+    """Return `U S`: the matrix without the orthonormal factor Vᴴ on its right. Differentiable, see `svd`.
+
+    >>> from refractor.linalg import FactoredMatrix
+    >>> FactoredMatrix(torch.ones(2, 1), torch.ones(1, 4)).collapse_r()
+    tensor([[2.],
+            [2.]])
+
+    """
+    U, S, _ = svd(matrix)
+    return U * S.to(U.dtype)[..., None, :]
+
+
+def decompose_values(matrix: Chain) -> Float[Tensor, "*leading rank"]:
+    """Return the singular values, without gradient."""
+    with torch.no_grad():
+        return decompose(matrix).S
+
+
+def _in_basis(matrix: ChainT, k: int) -> tuple[ChainT, Tensor]:
+    """Return M (or its k largest terms) with `L T` and `T⁺ R` as its sides, and all singular values."""
+    cut = matrix.waist
+    with torch.no_grad():
+        U, S, V = decompose(matrix)
+        left, right = part(matrix, 0, cut), part(matrix, cut, len(matrix.factors))
+        weights = _inverse_roots(S, k, matrix)
+        inner_right = contracted(beside(right, V), "make_even")
+        inner_left = contracted(beside(adjoint(U), left), "make_even")
+        T = _columns(inner_right, k, weights)
+        T_inverse = _rows(inner_left, k, weights)
+    factors = list(matrix.factors)
+    factors[cut - 1] = multiply(factors[cut - 1], T)
+    factors[cut] = multiply(T_inverse, factors[cut])
+    return matrix.like(factor.with_tensor(factor.tensor.to(matrix.dtype)) for factor in factors), S
+
+
+def _inverse_roots(S: Tensor, k: int, matrix: Chain) -> Tensor:
+    """Return `S^-1/2` of the first k values, 0 where a value is not above rounding."""
+    kept = S[..., :k].to(torch.float64 if S.device.type != "mps" else S.dtype)
+    floor = max(matrix.ldim, matrix.rdim, 1) * torch.finfo(S.dtype).eps * S[..., :1] if k else S[..., :0]
+    return torch.where(kept > floor, torch.where(kept > floor, kept, 1).rsqrt(), 0)
+
+
+def _columns(inner: Factor, k: int, weights: Tensor) -> Factor:
+    kept = inner.expanded()[..., :k]
+    wide = kept.to(wide_dtype(kept)) * weights[..., None, :]
+    return Factor(wide.to(kept.dtype), _full(inner))
+
+
+def _rows(inner: Factor, k: int, weights: Tensor) -> Factor:
+    kept = inner.expanded()[..., :k, :]
+    wide = kept.to(wide_dtype(kept)) * weights[..., :, None]
+    return Factor(wide.to(kept.dtype), _full(inner))
+
+
+def _full(factor: Factor) -> tuple[Axis, ...]:
+    return tuple(Axis(axis.size, axis.size) for axis in factor.axes)

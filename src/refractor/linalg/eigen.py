@@ -125,9 +125,9 @@ def plan_rotation(chain: Chain, what: str) -> Rotation:
     """Return the cheapest way to a core at one of the narrowest widths."""
     held, cost = operands(chain), arithmetic(chain)
     cuts = [cut for cut, width in enumerate(chain.widths[:-1]) if width == chain.rank_bound]
-    ways = [(choose(product_orders(rotated(held, cut), cost), what, chain), cut) for cut in cuts]
-    node, cut = min(ways, key=lambda way: (way[0].flops, way[0].peak))
-    return Rotation(cut, node)
+    ways = {node: cut for cut in reversed(cuts) for node in product_orders(rotated(held, cut), cost)}
+    node = choose(list(ways), what, chain)
+    return Rotation(ways[node], node)
 
 
 def core_of(chain: Chain, what: str) -> tuple[Factor, int]:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from refractor.base.budget import HEADROOM, available_bytes, format_bytes
 from refractor.base.errors import BudgetError
@@ -200,28 +200,46 @@ def rotated(items: Sequence[Item], cut: int) -> tuple[Item, ...]:
     return (*items[cut:], *items[:cut])
 
 
-def choose(nodes: Sequence[Node], what: str, chain: Chain, *, besides: int = 0, limit: float | None = None) -> Node:
-    """Return the node with the fewest operations among those that fit.
+@runtime_checkable
+class Priced(Protocol):
+    """A plan with a price."""
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations."""
+        ...
+
+    @property
+    def peak(self) -> int:
+        """Bytes held at the worst moment."""
+        ...
+
+
+PlanT = TypeVar("PlanT", bound=Priced)
+
+
+def choose(plans: Sequence[PlanT], what: str, chain: Chain, limit: float | None = None) -> PlanT:
+    """Return the plan with the fewest operations among those that fit.
 
     Args:
-        nodes: unbeaten nodes, fewest operations first.
+        plans: plans for the same outcome.
         what: the question, for the message.
         chain: the chain that is asked.
-        besides: bytes that the question holds in addition.
         limit: bytes allowed; by default 90% of what is free.
 
     Raises:
         BudgetError: not even the leanest fits.
 
     """
+    cheapest = min(plans, key=lambda plan: (plan.flops, plan.peak))
     if limit is None:
-        if nodes[0].peak + besides <= UNASKED:
-            return nodes[0]
+        if cheapest.peak <= UNASKED:
+            return cheapest
         limit = HEADROOM * available_bytes(chain.device)
-    for node in nodes:
-        if node.peak + besides <= limit:
-            return node
-    leanest = min(node.peak for node in nodes) + besides
+    fitting = [plan for plan in plans if plan.peak <= limit]
+    if fitting:
+        return min(fitting, key=lambda plan: (plan.flops, plan.peak))
+    leanest = min(plan.peak for plan in plans)
     raise BudgetError(
         f"{what} of a chain of shape {list(chain.shape)} would hold {format_bytes(leanest)} in the leanest order, but "
         f"{format_bytes(limit)} may be used on {chain.device}. Ask for fewer leading entries at a time, e.g. M[:1]."

@@ -75,14 +75,16 @@ def plan_trace(chain: Chain) -> TracePlan:
     """Return the cheapest cyclic contraction: every way to cut the ring in two parts, each part in its best order."""
     held, cost = operands(chain), arithmetic(chain)
     count = len(held)
-    best: list[TracePlan] = []
+    plans: list[TracePlan] = []
     for turn in range(1, count + 1):
         table = orders(rotated(held, turn % count), cost)
         for length in range(count - turn + 1 if turn < count else 1, count):
-            first = choose(table[0][length - 1], "trace", chain)
-            second = choose(table[length][count - length - 1], "trace", chain)
-            best.append(TracePlan(turn % count, first, second))
-    return min(best, key=lambda plan: (plan.flops, plan.peak))
+            plans += [
+                TracePlan(turn % count, first, second)
+                for first in table[0][length - 1]
+                for second in table[length][count - length - 1]
+            ]
+    return choose(plans, "trace", chain)
 
 
 def check_square(chain: Chain, what: str) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 from refractor.base.numerics import compute_dtype
 from refractor.linalg.factor import Factor, refine
 from refractor.linalg.leading import Axis, even_blocks, join_all, positions
+from refractor.linalg.plan import BATCHED
 
 LONG_SUM = 8192  # sums of this many float32 products and more are added up in float64, piece by piece
 PIECE = 4096  # products in one piece: float32 keeps about 2**-24 * sqrt(4096) of it
@@ -34,6 +35,9 @@ def multiply(left: Factor, right: Factor) -> Factor:
     second = upcast(right.tensor).reshape(*spelled.right_sizes, right.rows, right.cols)
     if spelled.plain:
         product = matrix_product(first, second)
+    elif not spelled.left_sizes and right.cols >= BATCHED and not _wants_gradient(first, second):
+        many = second.reshape(-1, right.rows, right.cols)  # one product each: nothing is copied beside the columns
+        product = torch.bmm(first.expand(len(many), -1, -1), many)
     else:
         product = torch.einsum(f"{spelled.left}XY,{spelled.right}YZ->{spelled.out}XZ", first, second)
     return Factor(product.reshape(*(axis.stored for axis in axes), left.rows, right.cols), axes)
@@ -42,6 +46,11 @@ def multiply(left: Factor, right: Factor) -> Factor:
 def upcast(tensor: Tensor) -> Tensor:
     """Return `tensor` in the dtype in which it is contracted."""
     return tensor.to(compute_dtype(tensor.dtype))
+
+
+def _wants_gradient(left: Tensor, right: Tensor) -> bool:
+    """Whether a gradient will be asked for: that of a batched product holds one matrix per entry before it is summed."""
+    return torch.is_grad_enabled() and (left.requires_grad or right.requires_grad)
 
 
 def wide_dtype(tensor: Tensor) -> torch.dtype:

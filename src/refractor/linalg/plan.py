@@ -20,7 +20,9 @@ from refractor.linalg.leading import Axis, join_all
 Item = TypeVar("Item")
 
 UNASKED = 64_000_000  # bytes below which nobody asks how much memory is free
-QR_BLOCKS = 8  # rows of a tall matrix are reduced in so many blocks, see reduce.py
+TALL = 16  # a matrix with so many times more rows than columns is reduced by blocks of rows, see qr.py
+BATCHED = 32  # columns from which a shared matrix times many is one product each, not one with all columns side by side
+QR_BLOCK = 1_750_000  # entries of such a block: with LAPACK's copies, 60 MB in float32
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +139,7 @@ def triangle(node: Node, cost: Arithmetic) -> Node:
     if rows <= cols:
         return node
     out = Operand(cols, cols, node.shape.axes)
-    work = node.shape.entries * cost.item // (QR_BLOCKS if rows >= 2 * QR_BLOCKS * cols else 1)
+    work = min(node.shape.entries, max(QR_BLOCK, cols * (cols + qr_block_rows(rows, cols)))) * cost.item
     return Node(
         shape=out,
         kind="triangle",
@@ -149,18 +151,24 @@ def triangle(node: Node, cost: Arithmetic) -> Node:
     )
 
 
+def qr_block_rows(rows: int, cols: int) -> int:
+    """Return how many rows of a matrix are reduced at a time: at least three times as many as it has columns."""
+    return rows if rows < TALL * cols else max(3 * cols, QR_BLOCK // max(1, cols))
+
+
 def _copies(left: Operand, right: Operand) -> tuple[int, int]:
     """Entries of the copies that a contraction makes of its operands: another dtype, or an axis folded beside columns.
 
-    An own axis of the right operand has to be moved beside its columns. An own axis of the left one lies beside its
-    rows already, unless both are batched besides.
+    An own axis of the right operand has to be moved beside its columns, unless the left one has none and there are
+    columns enough to batch. An own axis of the left one lies beside its rows already, unless both are batched besides.
     """
     left_own = any(not a.shared and b.shared for a, b in zip(left.axes, right.axes, strict=True))
     right_own = any(not b.shared and a.shared for a, b in zip(left.axes, right.axes, strict=True))
+    alone = all(axis.shared for axis in left.axes)
     both = any(not a.shared and not b.shared for a, b in zip(left.axes, right.axes, strict=True))
     return (
         left.entries if left.cast or (left_own and both) else 0,
-        right.entries if right.cast or right_own else 0,
+        right.entries if right.cast or (right_own and not (right.cols >= BATCHED and alone)) else 0,
     )
 
 

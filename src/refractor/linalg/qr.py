@@ -3,12 +3,14 @@
 Singular values of `T X` are those of `R X`. A matrix that all heads share is reduced once.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
 from refractor.linalg.contract import upcast
 from refractor.linalg.factor import Factor
-from refractor.linalg.plan import QR_BLOCKS
+from refractor.linalg.plan import QR_BLOCK, TALL, qr_block_rows
 
 WELL_CONDITIONED = 100.0  # bound on the condition of R up to which T R^-1 is orthonormal to some units of rounding
 
@@ -26,13 +28,22 @@ def triangle_of(factor: Factor) -> Factor:
 
 
 def triangle(tall: Tensor) -> Tensor:
-    """Return R `[..., cols, cols]` of a tall matrix `[..., rows, cols]`: blocks of rows first, then their triangles."""
+    """Return R `[..., cols, cols]` of `[..., rows, cols]`, QR_BLOCK entries at a time: LAPACK copies what it is given.
+
+    Of a stack some matrices at a time; of a tall matrix a block of rows, then its triangle with the next block.
+    """
     rows, cols = tall.shape[-2:]
-    source = on_lapack(tall)
-    if rows >= 2 * QR_BLOCKS * cols:
-        blocks = [torch.linalg.qr(block, mode="r").R for block in source.chunk(QR_BLOCKS, dim=-2)]
-        source = torch.cat(blocks, dim=-2)
-    return torch.linalg.qr(source, mode="r").R.to(tall.device)
+    height = max(1, qr_block_rows(rows, cols))
+    source = on_lapack(tall).reshape(math.prod(tall.shape[:-2]), rows, cols)
+    at_once = max(1, QR_BLOCK // max(1, min(rows, height) * cols))
+    parts = []
+    for some in source.split(at_once):
+        upper, *others = some.split(height, dim=-2)
+        upper = torch.linalg.qr(upper, mode="r").R
+        for block in others:
+            upper = torch.linalg.qr(torch.cat([upper, block], dim=-2), mode="r").R
+        parts.append(upper)
+    return torch.cat(parts).reshape(*tall.shape[:-2], *parts[0].shape[-2:]).to(tall.device)
 
 
 def orthonormal(factor: Factor) -> tuple[Factor, Factor]:
@@ -43,7 +54,7 @@ def orthonormal(factor: Factor) -> tuple[Factor, Factor]:
     """
     tall = on_lapack(upcast(factor.tensor))
     rows, cols = tall.shape[-2:]
-    if rows >= 2 * QR_BLOCKS * cols and cols > 0:
+    if rows >= TALL * cols > 0:
         upper = triangle(tall)
         inverse = _inverse_if_well_conditioned(upper)
         if inverse is not None:

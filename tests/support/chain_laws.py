@@ -27,6 +27,18 @@ def tolerance(M: FactoredMatrix) -> float:
     return LAW[torch.empty((), dtype=M.compute_dtype).real.dtype]
 
 
+def formed(product: object) -> Tensor:
+    """Return the product of what must still be factored."""
+    assert isinstance(product, FactoredMatrix)
+    return product.dense()
+
+
+def vector(product: object) -> Tensor:
+    """Return what must be a tensor."""
+    assert isinstance(product, Tensor)
+    return product
+
+
 def size(D: Tensor) -> float:
     return D.abs().max().item() if D.numel() else 1.0
 
@@ -88,7 +100,7 @@ def decomposition(M: FactoredMatrix, D: Tensor) -> None:
     assert (phase.real > -1e-3).all()
     found = M.factored_svd()
     close(found.U.dense(), U.to(D.dtype), M)
-    close((found.U @ found.S.to(U.dtype).diag_embed() @ found.V.mH).dense(), D, M)
+    close(formed(found.U @ found.S.to(U.dtype).diag_embed() @ found.V.mH), D, M)
 
 
 def left_collapsed(M: FactoredMatrix, D: Tensor) -> None:
@@ -403,13 +415,13 @@ def products(M: FactoredMatrix, D: Tensor) -> None:
         assert ours.shape == truth.shape
         assert (ours.to(wide) - truth).abs().max() <= coarse * scale if truth.numel() else True
 
-    near((M @ right).dense(), D @ right.to(wide))
-    near((left @ M).dense(), left.to(wide) @ D)
-    near((torch.nn.Parameter(left) @ M @ torch.nn.Parameter(right)).dense(), left.to(wide) @ D @ right.to(wide))
-    near(M @ right[:, 0], D @ right[:, 0].to(wide))
-    near(left[0] @ M, left[0].to(wide) @ D)
+    near(formed(M @ right), D @ right.to(wide))
+    near(formed(left @ M), left.to(wide) @ D)
+    near(formed(torch.nn.Parameter(left) @ M @ torch.nn.Parameter(right)), left.to(wide) @ D @ right.to(wide))
+    near(vector(M @ right[:, 0]), D @ right[:, 0].to(wide))
+    near(vector(left[0] @ M), left[0].to(wide) @ D)
     near(
-        (M @ right.expand(4, *(1 for _ in M.leading), M.rdim, 3)).dense(),
+        formed(M @ right.expand(4, *(1 for _ in M.leading), M.rdim, 3)),
         D @ right.to(wide).expand(4, *(1 for _ in M.leading), M.rdim, 3),
     )
     near((M @ M.mH).dense() / max(size(D), 1e-300), D @ D.mH / max(size(D), 1e-300))
@@ -437,9 +449,9 @@ def identities(M: FactoredMatrix, D: Tensor) -> None:
     assert (
         plus.solve(right[:, 0]).to(D.dtype) - torch.linalg.solve(whole, right.to(D.dtype))[..., 0]
     ).abs().max() <= near
-    assert ((plus @ right).dense().to(D.dtype) - whole @ right.to(D.dtype)).abs().max() <= near
-    assert ((right.mT @ plus).dense().to(D.dtype) - right.to(D.dtype).mT @ whole).abs().max() <= near
-    assert (right[:, 0] @ plus - right[:, 0].to(D.dtype) @ whole).abs().max() <= near
+    assert (formed(plus @ right).to(D.dtype) - whole @ right.to(D.dtype)).abs().max() <= near
+    assert (formed(right.mT @ plus).to(D.dtype) - right.to(D.dtype).mT @ whole).abs().max() <= near
+    assert (vector(right[:, 0] @ plus) - right[:, 0].to(D.dtype) @ whole).abs().max() <= near
     sign, logdet = torch.linalg.slogdet(whole)
     ours = plus.slogdet()
     close(ours.logabsdet, logdet, M, scale=100)
@@ -448,18 +460,18 @@ def identities(M: FactoredMatrix, D: Tensor) -> None:
 
 
 def pytorch(M: FactoredMatrix, D: Tensor) -> None:
-    U, S, Vh = torch.linalg.svd(M, full_matrices=False)  # type: ignore[arg-type]
+    U, S, Vh = torch.linalg.svd(M, full_matrices=False)
     close(U @ S.to(U.dtype).diag_embed() @ Vh, D, M)
-    close(torch.linalg.svdvals(M), torch.linalg.svdvals(D)[..., : rank_count(M)], M)  # type: ignore[arg-type]
-    close(torch.linalg.matrix_norm(M), torch.linalg.matrix_norm(D), M)  # type: ignore[arg-type]
-    close(torch.linalg.matrix_norm(M, "nuc"), torch.linalg.matrix_norm(D, "nuc"), M)  # type: ignore[arg-type]
-    close(torch.linalg.matrix_norm(M, 2), torch.linalg.matrix_norm(D, 2), M)  # type: ignore[arg-type]
+    close(torch.linalg.svdvals(M), torch.linalg.svdvals(D)[..., : rank_count(M)], M)
+    close(torch.linalg.matrix_norm(M), torch.linalg.matrix_norm(D), M)
+    close(torch.linalg.matrix_norm(M, "nuc"), torch.linalg.matrix_norm(D, "nuc"), M)
+    close(torch.linalg.matrix_norm(M, 2), torch.linalg.matrix_norm(D, 2), M)
 
 
 def pytorch_square(M: FactoredMatrix, D: Tensor) -> None:
-    assert torch.equal(torch.linalg.eigvals(M), M.eigenvalues)  # type: ignore[arg-type]
+    assert torch.equal(torch.linalg.eigvals(M), M.eigenvalues)
     eigenvalues(M, D)
-    close(torch.trace(M), D.diagonal(dim1=-2, dim2=-1).sum(-1), M, scale=norm_power(D, 1))  # type: ignore[arg-type]
+    close(torch.trace(M), D.diagonal(dim1=-2, dim2=-1).sum(-1), M, scale=norm_power(D, 1))  # pyright: ignore[reportArgumentType]
 
 
 Law = Callable[[FactoredMatrix, Tensor], None]

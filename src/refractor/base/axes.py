@@ -52,6 +52,7 @@ GLOSSARY: Mapping[str, str] = MappingProxyType(
         "width": "columns of a matrix whose rows stand for the numbers 0 … p - 1",
         "rows": "questions, or rows of a table",
         "row": "the same, one by one",
+        "cols": "columns of a table or matrix",
         "train": "questions trained on",
         "test": "questions held out",
         "left": "what is left of rows",

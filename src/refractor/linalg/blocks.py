@@ -15,10 +15,14 @@ SIDES = 8_000_000  # entries of the two sides that are held at a time: 32 MB in 
 
 
 def pieces(matrix: Chain) -> Iterator[tuple[int, int, Chain]]:
-    """Split the leading axes into parts that are small enough to stream: `(start, stop, part)` in flat order.
+    """Yield `(start, stop, part)`: the leading axes split, in flat order, into parts that are small enough to stream.
 
     A part is small in one of two ways: its whole product has at most BLOCK entries, or its two sides at the narrowest
     width have at most SIDES entries. What the matrices of a part share is contracted once for all of them.
+
+    Yields:
+        first and last (exclusive) place among the flat leading entries, and the part.
+
     """
     yield from _split(matrix, 0)
 
@@ -40,7 +44,7 @@ def _split(matrix: Chain, start: int) -> Iterator[tuple[int, int, Chain]]:
 
 
 def sides(piece: Chain) -> tuple[Tensor, Tensor]:
-    """Return both sides of the narrowest inner width, `[count, ldim, mdim]` and `[count, mdim, rdim]`, leading axes flat."""
+    """Return both sides of the narrowest inner width, `[count, ldim, mdim]` and `[count, mdim, rdim]`."""
     count = math.prod(piece.leading)
     left = contracted(part(piece, 0, piece.waist), "a block").expanded()
     right = contracted(part(piece, piece.waist, len(piece.factors)), "a block").expanded()

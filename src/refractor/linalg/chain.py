@@ -21,10 +21,9 @@ class Chain:
     Factors keep their own leading axes; what a factor shares is stored once. A chain never changes.
     """
 
-    __slots__ = ("_factors", "_leading", "_memo")
+    __slots__ = ("_factors", "_leading")
     _factors: tuple[Factor, ...]
     _leading: tuple[int, ...]
-    _memo: dict[str, object]
 
     def __init__(self, *given: Tensor | Grouped) -> None:
         check_given(given)
@@ -34,14 +33,13 @@ class Chain:
         for place, (left, right) in enumerate(zip(self._factors, self._factors[1:], strict=False)):
             if left.cols != right.rows:
                 raise ShapeError(
-                    f"factor {place} has {left.cols} columns and factor {place + 1} has {right.rows} rows; inner widths "
-                    f"must be equal in {described}."
+                    f"factor {place} has {left.cols} columns and factor {place + 1} has {right.rows} rows; inner "
+                    f"widths must be equal in {described}."
                 )
 
     def _set(self, factors: tuple[Factor, ...], leading: tuple[int, ...]) -> None:
         object.__setattr__(self, "_factors", factors)
         object.__setattr__(self, "_leading", leading)
-        object.__setattr__(self, "_memo", {})
 
     def __setattr__(self, name: str, value: object) -> None:
         raise ArgumentError(f"a {type(self).__name__} never changes; make a new one instead of setting {name!r}.")
@@ -56,7 +54,7 @@ class Chain:
     def of(cls: type[ChainT], factors: Iterable[Factor], leading: Sequence[int]) -> ChainT:
         """Make a chain of factors that are known to fit."""
         chain = cls.__new__(cls)
-        chain._set(tuple(factors), tuple(leading))
+        Chain._set(chain, tuple(factors), tuple(leading))
         return chain
 
     def like(self: ChainT, factors: Iterable[Factor], leading: Sequence[int] | None = None) -> ChainT:

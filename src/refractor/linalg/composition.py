@@ -1,6 +1,6 @@
 """Products of every matrix of one stack with every matrix of another, reduced to their norms: `|L_i R_j|`, tiled.
 
-Broadcasting the two stacks against each other would repeat both once per pair (2 × 4.1 GB for the heads of GPT-2 small).
+Broadcasting the two stacks against each other would repeat both once per pair: 2 × 4.1 GB for the heads of GPT-2 small.
 """
 
 import math
@@ -19,9 +19,7 @@ from refractor.linalg.leading import Axis
 from refractor.linalg.svd import real_dtype
 from refractor.linalg.sweep import plan_halves
 
-SLICES = (
-    4  # the square Gram matrices are compared in SLICES × SLICES blocks, of which those below the diagonal are not made
-)
+SLICES = 4  # Gram matrices are compared in SLICES × SLICES blocks; those below the diagonal are not made
 CANCELLED = 1e-2  # a squared norm below this share of its bound has lost digits; that pair is multiplied out
 
 
@@ -29,8 +27,8 @@ def pairwise_norms(left: Chain, right: Chain, wanted: Bool[Tensor, "..."] | None
     """Frobenius norm of `L_i @ R_j` for every matrix L_i of one stack and every R_j of another.
 
     `|L R|² = <Lᴴ L, R Rᴴ>`: the inner product of two square Gram matrices, made block by block for all matrices at once
-    from sides that were reduced by QR. Pairs whose norm is a small difference of large terms are multiplied out, so that
-    no score is worse than rounding allows. What groups of heads share is done once.
+    from sides that were reduced by QR. Pairs whose norm is a small difference of large terms are multiplied out, so
+    that no score is worse than rounding allows. What groups of heads share is done once.
 
     Args:
         left: `[*one, n, d]`.

@@ -49,7 +49,7 @@ def upcast(tensor: Tensor) -> Tensor:
 
 
 def _wants_gradient(left: Tensor, right: Tensor) -> bool:
-    """Whether a gradient will be asked for: that of a batched product holds one matrix per entry before it is summed."""
+    """Whether a gradient will be asked for; that of a batched product holds a matrix per entry before it is summed."""
     return torch.is_grad_enabled() and (left.requires_grad or right.requires_grad)
 
 
@@ -117,7 +117,7 @@ def _spell(left: Sequence[Axis], right: Sequence[Axis], axes: Sequence[Axis]) ->
 def _refine_if_both_coarser(left: Factor, right: Factor, axes: Sequence[Axis]) -> tuple[Factor, Factor]:
     """Where two different group maps meet, read the left one at the resolution of both."""
     meet = [
-        both if not a.shared and not b.shared and a != both and b != both else a
+        both if not (a.shared or b.shared or both in (a, b)) else a
         for a, b, both in zip(left.axes, right.axes, axes, strict=True)
     ]
     return refine(left, meet), right

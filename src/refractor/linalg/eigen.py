@@ -196,7 +196,7 @@ class _Eigenvalues(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         (core,) = ctx.saved_tensors
         gradient = _spectral_gradient(core, grads[0])
         return gradient if core.is_complex() else gradient.real

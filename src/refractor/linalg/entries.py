@@ -20,7 +20,7 @@ GATHERED = 16_000_000  # entries that are gathered from a factor at a time
 
 
 def entries(matrix: Chain, rows: Int[Tensor, "..."], cols: Int[Tensor, "..."]) -> Inexact[Tensor, "..."]:
-    """Entries `M[..., rows[i], cols[i]]` for every i, without the product: `sum over the chain of gathered rows and columns`.
+    """Entries `M[..., rows[i], cols[i]]` for every i, without the product.
 
     Rows of the first and columns of the last factor are gathered; each place is one more leading axis, and the planner
     contracts what heads or places share once. Negative numbers count from the end. Differentiable.
@@ -61,7 +61,7 @@ def entries(matrix: Chain, rows: Int[Tensor, "..."], cols: Int[Tensor, "..."]) -
         _gathered(matrix, flat_rows[start : start + step], flat_cols[start : start + step])
         for start in range(0, max(1, len(flat_rows)), step)
     ]
-    return torch.cat(pieces, dim=-1).reshape(*matrix.leading, *shape)
+    return torch.cat(pieces, dim=-1).reshape((*matrix.leading, *shape))
 
 
 def diagonal(matrix: Chain) -> Inexact[Tensor, "*leading ldim"]:

@@ -1,4 +1,4 @@
-"""What a question will cost before it is asked: order, operations and memory, from the plan that will be carried out."""
+"""What a question will cost before it is asked: order, operations and memory, from the plan that it will follow."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -44,11 +44,11 @@ class Explanation:
     >>> W_E, W_U = torch.randn(50, 8), torch.randn(8, 50)
     >>> W_V, W_O = torch.randn(12, 8, 2), torch.randn(12, 2, 8)
     >>> print(FactoredMatrix(W_E, W_V, W_O, W_U).explain("eigenvalues"))
-    eigenvalues of [12, 50, 50] from 4 factors: 20.1 kFLOP, at most 2.0 kB besides the factors
-      (F4 F1)                         [8, 8]                    6.4 kFLOP  256 B
-      (F3 (F4 F1))                    [12, 2, 8]                3.1 kFLOP  768 B
-      ((F3 (F4 F1)) F2)               [12, 2, 2]                 768 FLOP  192 B
-      eigenvalues, float64            [12, 2]                   9.8 kFLOP  192 B
+    eigenvalues of [12, 50, 50] from 4 factors: 12.6 kFLOP, at most 1.2 kB besides the factors
+      (F4 F1)                         [8, 8]                   6.4 kFLOP  256 B
+      (F3 (F4 F1))                    [12, 2, 8]               3.1 kFLOP  768 B
+      ((F3 (F4 F1)) F2)               [12, 2, 2]                768 FLOP  192 B
+      eigenvalues, float64            [12, 2]                  2.4 kFLOP  192 B
 
     """
 

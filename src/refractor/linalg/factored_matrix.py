@@ -3,6 +3,7 @@
 import html
 import math
 from collections.abc import Iterator
+from typing import overload
 
 import torch
 from jaxtyping import Inexact
@@ -33,10 +34,10 @@ from refractor.linalg.torch_functions import answer
 class FactoredMatrix(Chain):
     """`M = A @ B @ …`, a matrix (or a stack of matrices) that exists as its factors only.
 
-    `@` appends factors and computes nothing. Each question is planned for itself, so that what is narrow stays narrow and
-    what a stack shares is done once; `explain(question)` prints the plan. Numbers come out in the dtype of contractions
-    (float32 for float16 and bfloat16); small cores are solved in float64. A factored matrix never changes; do not write
-    into its factors either.
+    `@` appends factors and computes nothing. Each question is planned for itself, so that what is narrow stays narrow
+    and what a stack shares is done once; `explain(question)` prints the plan. Numbers come out in the dtype of
+    contractions (float32 for float16 and bfloat16); small cores are solved in float64. A factored matrix never changes,
+    and nothing is remembered between questions.
 
     Args:
         A: `[..., ldim, width]`, or a `Grouped` tensor.
@@ -133,12 +134,12 @@ class FactoredMatrix(Chain):
 
     @property
     def A(self) -> Inexact[Tensor, "*leading ldim mdim"]:
-        """The left side of the narrowest inner width (the leftmost of equals): one factor as it is, or several contracted."""
+        """Left side of the narrowest inner width (leftmost of equals): one factor as it is, or several contracted."""
         return contracted(part(self, 0, self.waist), "A").expanded().to(self.dtype)
 
     @property
     def B(self) -> Inexact[Tensor, "*leading mdim rdim"]:
-        """The right side of the narrowest inner width (the leftmost of equals): one factor as it is, or several contracted."""
+        """Right side of the narrowest inner width (leftmost of equals): one factor as it is, or several contracted."""
         return contracted(part(self, self.waist, len(self.factors)), "B").expanded().to(self.dtype)
 
     @property
@@ -186,7 +187,7 @@ class FactoredMatrix(Chain):
         """Return the matrix with every factor detached from its gradient."""
         return self.like(factor.with_tensor(factor.tensor.detach()) for factor in self.factors)
 
-    def identity_plus(self) -> IdentityPlus:
+    def identity_plus(self) -> "IdentityPlus[FactoredMatrix]":
         """Return `I + M`, see `IdentityPlus`.
 
         Raises:
@@ -196,6 +197,10 @@ class FactoredMatrix(Chain):
         return IdentityPlus(self)
 
     # arithmetic
+    @overload
+    def __matmul__(self, other: Chain) -> "FactoredMatrix": ...
+    @overload
+    def __matmul__(self, other: Tensor) -> "FactoredMatrix | Tensor": ...
     def __matmul__(self, other: object) -> "FactoredMatrix | Tensor":
         if isinstance(other, Chain):
             return joined(self, other)
@@ -216,8 +221,8 @@ class FactoredMatrix(Chain):
             if number.ndim >= 2 and number.shape[-2:] == (1, 1):
                 return scaled(self, number[..., 0, 0])
             raise ShapeError(
-                f"* takes a number, or one number per matrix as a tensor [..., 1, 1]; shape {list(number.shape)} came for "
-                f"{list(self.shape)}. For matrix products use @."
+                f"* takes a number, or one number per matrix as a tensor [..., 1, 1]; shape {list(number.shape)} came "
+                f"for {list(self.shape)}. For matrix products use @."
             )
         if not isinstance(number, Tensor | int | float | complex):
             return NotImplemented
@@ -270,11 +275,12 @@ class FactoredMatrix(Chain):
             f"<div><b>FactoredMatrix</b> {html.escape(str(list(self.shape)))}, hidden dim {self.mdim}, "
             f"{html.escape(str(self.dtype).removeprefix('torch.'))} on {html.escape(str(self.device))}: "
             f"{format_bytes(self.nbytes)} in factors, {dense} if it were formed"
-            f"<table><tr><th>factor</th><th>leading axes stored</th><th>matrix</th><th>bytes</th></tr>{rows}</table></div>"
+            "<table><tr><th>factor</th><th>leading axes stored</th><th>matrix</th><th>bytes</th></tr>"
+            f"{rows}</table></div>"
         )
 
     @classmethod
-    def __torch_function__(cls, func: object, types: object, args: tuple = (), kwargs: dict | None = None) -> object:  # type: ignore[type-arg]
+    def __torch_function__(cls, func: object, types: object, args: tuple = (), kwargs: dict | None = None) -> object:
         """Answer functions of PyTorch whose meaning is plain; see `torch_functions`."""
         return answer(func, args, kwargs)
 
@@ -286,5 +292,6 @@ class FactoredMatrix(Chain):
 
         """
         raise ArgumentError(
-            f"a factored matrix of shape {list(self.shape)} is not formed in silence; use M.dense().numpy() where it is small."
+            f"a factored matrix of shape {list(self.shape)} is not formed in silence; use M.dense().numpy() where "
+            "it is small."
         )

@@ -1,4 +1,4 @@
-"""NaN and infinity: spectra of such matrices mean nothing, and decompositions may not return. Say which factor it is."""
+"""NaN and infinity: spectra of such matrices mean nothing, and decompositions may not return. Say which factor."""
 
 import torch
 from torch import Tensor
@@ -21,7 +21,8 @@ def check_finite(outcome: Tensor, chain: Chain, what: str) -> None:
         if bool(bad.any()):
             where = bad.nonzero()[0].tolist()
             raise ArgumentError(
-                f"{what} needs finite factors; factor {place} of shape {list(factor.tensor.shape)} has {int(bad.sum())} "
+                f"{what} needs finite factors; factor {place} of shape {list(factor.tensor.shape)} has "
+                f"{int(bad.sum())} "
                 f"entries that are NaN or infinite, the first ({factor.tensor[tuple(where)].item()}) at {where}."
             )
     raise ArgumentError(

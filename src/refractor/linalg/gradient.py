@@ -39,7 +39,7 @@ def known_gradient(
         with torch.no_grad():
             return ask(chain)
     tensors = tuple(factor.tensor for factor in chain.factors)
-    return _KnownGradient.apply(chain, ask_and_pull, *tensors)  # type: ignore[no-any-return]
+    return _KnownGradient.apply(chain, ask_and_pull, *tensors)
 
 
 class _KnownGradient(torch.autograd.Function):
@@ -52,7 +52,7 @@ class _KnownGradient(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> Any:
+    def backward(ctx: Any, *grads: Tensor) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         wanted = ctx.needs_input_grad[2:]
         free = [tensor.detach().requires_grad_(want) for tensor, want in zip(ctx.saved_tensors, wanted, strict=True)]
         chain = Chain.of(
@@ -62,7 +62,7 @@ class _KnownGradient(torch.autograd.Function):
         with torch.no_grad():
             gradients = ctx.pull(grads)
         with torch.enable_grad():
-            value = sum(trace_of_product(adjoint(gradient), chain) for gradient in gradients)
+            value = torch.stack([trace_of_product(adjoint(gradient), chain) for gradient in gradients]).sum()
         asked = [tensor for tensor in free if tensor.requires_grad]
         found = iter(torch.autograd.grad(value, asked))
         return None, None, *(next(found) if tensor.requires_grad else None for tensor in free)

@@ -1,13 +1,13 @@
 """`I + M` for a factored square M, as a residual stream adds a layer's output to its input."""
 
-from typing import NamedTuple
+from typing import Generic, NamedTuple, overload
 
 import torch
 from jaxtyping import Complex, Inexact
 from torch import Tensor
 
 from refractor.base.errors import ArgumentError, ShapeError
-from refractor.linalg.chain import Chain, joined, transposed
+from refractor.linalg.chain import Chain, ChainT, joined, transposed
 from refractor.linalg.contract import upcast
 from refractor.linalg.eigen import core_of, eigenvalues
 from refractor.linalg.entries import formed
@@ -25,7 +25,7 @@ class LogDet(NamedTuple):
     logabsdet: Tensor
 
 
-class IdentityPlus:
+class IdentityPlus(Generic[ChainT]):
     """`I + M`, never formed: products, determinant and inverse through a core as small as M's narrowest width.
 
     `W_E @ (I + M) @ W_U` is a factored matrix again, and `(I + M) @ (I + N)` is `I + (M + N + M N)`.
@@ -48,7 +48,7 @@ class IdentityPlus:
     __array_ufunc__ = None  # numpy arrays leave `array @ (I + M)` to us
     __slots__ = ("matrix",)
 
-    def __init__(self, matrix: Chain) -> None:
+    def __init__(self, matrix: ChainT) -> None:
         check_square(matrix, "identity_plus")
         self.matrix = matrix
 
@@ -61,7 +61,7 @@ class IdentityPlus:
         return self.matrix.shape
 
     @property
-    def T(self) -> "IdentityPlus":
+    def T(self) -> "IdentityPlus[ChainT]":
         """The transpose, `I + Mᵀ`."""
         return IdentityPlus(transposed(self.matrix))
 
@@ -80,13 +80,13 @@ class IdentityPlus:
         return 1 + eigenvalues(self.matrix)
 
     def slogdet(self) -> LogDet:
-        """Sign and logarithm of the determinant: `det(I + L R) = det(I + R L)`, a small core in float64. Differentiable."""
+        """Sign and logarithm of the determinant: `det(I + L R) = det(I + R L)`, a small core. Differentiable."""
         core, _ = core_of(self.matrix, "slogdet")
         sign, size = torch.linalg.slogdet(_plus_identity(core).cpu())
         sign, size = (expand_leading(each.to(self.matrix.device), core.axes, trailing=0) for each in (sign, size))
         return LogDet(sign.to(self.matrix.compute_dtype), size.to(real_dtype(self.matrix)))
 
-    def inverse(self) -> "IdentityPlus":
+    def inverse(self) -> "IdentityPlus[ChainT]":
         """Return `(I + L R)⁻¹ = I - L (I + R L)⁻¹ R` (Woodbury), factored. Differentiable.
 
         Raises:
@@ -104,11 +104,19 @@ class IdentityPlus:
         return IdentityPlus(self.matrix.like(factors))
 
     def solve(self, right: Inexact[Tensor, "..."]) -> Inexact[Tensor, "..."]:
-        """Return x with `(I + M) x = right`, for a vector `[n]` or columns `[..., n, k]`, without forming the matrix."""
-        solved = self.inverse() @ right
-        return solved if isinstance(solved, Tensor) else formed(solved, "solve")
+        """Return x with `(I + M) x = right`, for a vector `[n]` or columns `[..., n, k]`; the matrix is not formed."""
+        inverse = self.inverse()
+        if right.ndim == 1:
+            return right + times_vector(inverse.matrix, right)
+        return formed(inverse @ Chain(right), "solve")
 
-    def __matmul__(self, other: object) -> "Chain | IdentityPlus | Tensor":
+    @overload
+    def __matmul__(self, other: "IdentityPlus") -> "IdentityPlus[ChainT]": ...
+    @overload
+    def __matmul__(self, other: Chain) -> ChainT: ...
+    @overload
+    def __matmul__(self, other: Tensor) -> "ChainT | Tensor": ...
+    def __matmul__(self, other: object) -> "ChainT | IdentityPlus[ChainT] | Tensor":
         if isinstance(other, IdentityPlus):
             both = joined(self.matrix, other.matrix)
             return IdentityPlus(added(added(self.matrix, other.matrix), both))
@@ -117,11 +125,15 @@ class IdentityPlus:
         chain = self._chain(other)
         return added(self.matrix.of(chain.factors, chain.leading), joined(self.matrix, chain))
 
-    def __rmatmul__(self, other: object) -> "Chain | Tensor":
+    def __rmatmul__(self, other: Chain | Tensor) -> "ChainT | Tensor":
         if isinstance(other, Tensor) and other.ndim == 1:
             return other + times_vector(transposed(self.matrix), other)
         chain = self._chain(other)
-        return added(self.matrix.of(chain.factors, chain.leading), _joined_as(self.matrix, chain))
+        return added(self.matrix.of(chain.factors, chain.leading), self._left(chain))
+
+    def _left(self, left: Chain) -> ChainT:
+        product = joined(left, self.matrix)
+        return self.matrix.of(product.factors, product.leading)
 
     def _chain(self, other: object) -> Chain:
         if isinstance(other, Chain):
@@ -129,11 +141,6 @@ class IdentityPlus:
         if isinstance(other, Tensor):
             return Chain(other)
         raise ArgumentError(f"I + M is multiplied with tensors and factored matrices; {type(other).__name__} came.")
-
-
-def _joined_as(kind: Chain, left: Chain) -> Chain:
-    product = joined(left, kind)
-    return kind.of(product.factors, product.leading)
 
 
 def times_vector(matrix: Chain, vector: Tensor) -> Inexact[Tensor, "*leading ldim"]:

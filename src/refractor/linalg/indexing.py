@@ -34,7 +34,8 @@ def indexed(matrix: ChainT, index: object) -> ChainT:
 
     """
     items = _resolved(matrix, index if isinstance(index, tuple) else (index,))
-    axis, leading_items, matrix_items, new_after = 0, [], [slice(None), slice(None)], []
+    axis, leading_items, new_after = 0, [], []
+    matrix_items: list[Item] = [slice(None), slice(None)]
     for item in items:
         if item is None:
             if axis <= matrix.ndim - 2:
@@ -60,7 +61,7 @@ def unsqueezed(matrix: ChainT, k: int) -> ChainT:
 
     Args:
         matrix: the matrix.
-        k: 0 … number of leading axes, or negative, counted from the end of the new shape (-3 is before the matrix axes).
+        k: 0 … number of leading axes, or negative, from the end of the new shape (-3 is before the matrix axes).
 
     Raises:
         ArgumentError: `k` is none of these.
@@ -70,8 +71,8 @@ def unsqueezed(matrix: ChainT, k: int) -> ChainT:
     place = k + matrix.ndim + 1 if k < 0 else k
     if not 0 <= place <= count:
         raise ArgumentError(
-            f"unsqueeze adds a leading axis: k must be 0 … {count} or {-count - 3} … -3 for shape {list(matrix.shape)}; "
-            f"{k} came."
+            f"unsqueeze adds a leading axis: k must be 0 … {count} or {-count - 3} … -3 for shape "
+            f"{list(matrix.shape)}; {k} came."
         )
     return indexed(matrix, (*(slice(None) for _ in range(place)), None))
 
@@ -137,8 +138,8 @@ def _from_mask(mask: Tensor, axis: int, matrix: Chain) -> list[Item]:
     sizes = list(matrix.shape[axis : axis + mask.ndim])
     if list(mask.shape) != sizes:
         raise ShapeError(
-            f"a mask must have the sizes of the axes that it picks from; {list(mask.shape)} came for axes of sizes {sizes} of "
-            f"{list(matrix.shape)}."
+            f"a mask must have the sizes of the axes that it picks from; {list(mask.shape)} came for axes of sizes "
+            f"{sizes} of {list(matrix.shape)}."
         )
     if mask.ndim > 1 and axis + mask.ndim > matrix.ndim - 2:
         raise ArgumentError(
@@ -238,7 +239,7 @@ def _sliced(tensor: Tensor, place: int, held: Axis, item: slice) -> tuple[Tensor
 
 
 def _relabelled(tensor: Tensor, place: int, labels: Sequence[int]) -> tuple[Tensor, Axis]:
-    """Return the stored entries that `labels` name, each once, in the order of first use, and the axis that holds them."""
+    """Return the stored entries that `labels` name, each once, in order of first use, and the axis that holds them."""
     used = list(dict.fromkeys(labels))
     if used and used == list(range(used[0], used[0] + len(used))):
         return tensor.narrow(place, used[0], len(used)), by_labels(labels)

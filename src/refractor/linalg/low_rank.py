@@ -1,12 +1,12 @@
 """Other factorisations of the same matrix, or of the best matrix of lower rank, without forming it.
 
-With `M = L R` cut at the narrowest inner width and `M = U S Vᴴ`, the matrix `T = R V S^-1/2` and `T⁺ = S^-1/2 Uᴴ L` turn
-the two sides into `L T = U S^1/2` and `T⁺ R = S^1/2 Vᴴ`. T is small and comes from the core; only the factors beside the
-cut change. T is a choice of basis (a gauge) and is treated as constant by gradients, so that the gradient of whatever does
-not depend on the basis is right, and finite also where singular values vanish.
+With `M = L R` cut at the narrowest inner width and `M = U S Vᴴ`, the matrices `T = R V S^-1/2` and `T⁺ = S^-1/2 Uᴴ L`
+turn the two sides into `L T = U S^1/2` and `T⁺ R = S^1/2 Vᴴ`. T is small and comes from the core; only the factors
+beside the cut change. T is a choice of basis (a gauge) and is treated as constant by gradients, so that the gradient of
+whatever does not depend on the basis is right, and finite also where singular values vanish.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Inexact
@@ -26,12 +26,12 @@ class Truncation(NamedTuple):
 
     Args:
         matrix: the factored matrix of lower rank.
-        error: Frobenius norm of the difference, `sqrt(sum of the squared singular values that were dropped)`, `[*leading]`.
+        error: Frobenius norm of the difference, `sqrt(sum of the squared dropped singular values)`, `[*leading]`.
         spectral_error: spectral norm of the difference, the largest dropped singular value, `[*leading]`.
 
     """
 
-    matrix: Chain
+    matrix: Any  # of the kind that was asked; a NamedTuple cannot say so
     error: Tensor
     spectral_error: Tensor
 
@@ -39,8 +39,8 @@ class Truncation(NamedTuple):
 def make_even(matrix: ChainT) -> ChainT:
     """Return the same matrix as `(U S^1/2) (S^1/2 Vᴴ)`: orthogonal columns and rows, each side with half of the scale.
 
-    Only the factors beside the narrowest inner width change; `A` and `B` of the outcome are the two sides. Differentiable
-    in what does not depend on the factorisation, with finite gradients for a matrix of any rank.
+    Only the factors beside the narrowest inner width change; `A` and `B` of the outcome are the two sides.
+    Differentiable in what does not depend on the factorisation, with finite gradients for a matrix of any rank.
 
     >>> from refractor.linalg import FactoredMatrix
     >>> even = FactoredMatrix(torch.eye(2) * 8, torch.eye(2) * 2).make_even()
@@ -110,7 +110,7 @@ def collapse_l(matrix: Chain) -> Inexact[Tensor, "*leading rank rdim"]:
     Every norm and product `M @ X` of unitarily invariant kind can be asked of it. Differentiable, see `svd`.
 
     >>> from refractor.linalg import FactoredMatrix
-    >>> FactoredMatrix(torch.ones(4, 1), torch.ones(1, 2)).collapse_l()
+    >>> FactoredMatrix(torch.ones(4, 1), torch.ones(1, 2)).collapse_l().round()
     tensor([[2., 2.]])
 
     """
@@ -122,7 +122,7 @@ def collapse_r(matrix: Chain) -> Inexact[Tensor, "*leading ldim rank"]:
     """Return `U S`: the matrix without the orthonormal factor Vᴴ on its right. Differentiable, see `svd`.
 
     >>> from refractor.linalg import FactoredMatrix
-    >>> FactoredMatrix(torch.ones(2, 1), torch.ones(1, 4)).collapse_r()
+    >>> FactoredMatrix(torch.ones(2, 1), torch.ones(1, 4)).collapse_r().round()
     tensor([[2.],
             [2.]])
 

@@ -134,7 +134,7 @@ def product(left: Node, right: Node, cost: Arithmetic) -> Node:
 
 
 def triangle(node: Node, cost: Arithmetic) -> Node:
-    """Return the node of the triangle R of a QR decomposition, or `node` itself where it has no more rows than columns."""
+    """Return the node of the triangle R of a QR decomposition; `node` itself where it has no more rows than columns."""
     rows, cols = node.shape.rows, node.shape.cols
     if rows <= cols:
         return node

@@ -1,4 +1,4 @@
-"""Orthogonal reduction: `T = Q R` with orthonormal columns Q, by Householder reflections; tall matrices by blocks of rows.
+"""Orthogonal reduction: `T = Q R` with orthonormal columns Q, by Householder reflections, tall matrices in blocks.
 
 Singular values of `T X` are those of `R X`. A matrix that all heads share is reduced once.
 """
@@ -47,7 +47,7 @@ def triangle(tall: Tensor) -> Tensor:
 
 
 def orthonormal(factor: Factor) -> tuple[Factor, Factor]:
-    """Return (Q, R) with `factor = Q R`, Q with orthonormal columns, R square, for a factor with more rows than columns.
+    """Return (Q, R) of a factor with more rows than columns: `factor = Q R`, Q with orthonormal columns, R square.
 
     A large well-conditioned matrix takes Q = T R⁻¹, one product instead of as many reflections as columns; its
     columns are orthonormal to about condition × rounding, and the bound on the condition is checked.

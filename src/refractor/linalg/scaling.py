@@ -2,10 +2,9 @@
 
 import math
 
-import torch
 from torch import Tensor
 
-from refractor.linalg.chain import Chain, ChainT  # noqa: F401 - ChainT is bound to Chain
+from refractor.linalg.chain import Chain, ChainT  # noqa: F401 - what ChainT is bound to is looked up here
 from refractor.linalg.factor import Factor
 from refractor.linalg.leading import Axis
 
@@ -29,8 +28,3 @@ def times(chain: ChainT, number: complex | Tensor) -> ChainT:
     chosen = chain.factors[place]
     product = chosen.with_tensor((chosen.tensor * number).to(chosen.tensor.dtype))
     return chain.like((*chain.factors[:place], product, *chain.factors[place + 1 :]))
-
-
-def is_number(value: object) -> bool:
-    """Whether `value` is a number or a tensor with one entry."""
-    return isinstance(value, int | float | complex) or (isinstance(value, torch.Tensor) and value.numel() == 1)

@@ -31,7 +31,7 @@ class TopK(NamedTuple):
 
 
 def argmax(matrix: Chain, dim: int | None = None) -> Int[Tensor, "..."]:
-    """Place of the largest entry of each row (`dim=-1`), each column (`dim=-2`) or each whole matrix (None: `row * rdim + col`).
+    """Place of the largest entry of each row (`dim=-1`), column (`dim=-2`) or matrix (None: `row * rdim + col`).
 
     Exact: every entry is computed once, in tiles that fit the cache; then the winning tile of each row once more.
 
@@ -151,14 +151,15 @@ def rank_of(matrix: Chain, row: Int[Tensor, "..."] | int, col: Int[Tensor, "..."
             for at, strip in strips(*sides(piece)):
                 own = cols[at].expand(strip.shape[0], -1)[..., None]
                 out[start:stop, at] = (strip > strip.gather(-1, own)).sum(-1)
-        return out.reshape(*matrix.leading, *shape)
+        return out.reshape((*matrix.leading, *shape))
 
 
 def topk(matrix: Chain, k: int, dim: int | None = None) -> TopK:
     """Return the `k` largest entries of each matrix, or of each row (`dim=-1`) or column (`dim=-2`).
 
     Over whole matrices, rows and columns are visited by falling length, and what cannot hold a larger entry
-    (`|M_ij| ≤ |l_i| |r_j|` for rows l_i and columns r_j of the two sides) is not formed. Exact. Values are differentiable.
+    (`|M_ij| ≤ |l_i| |r_j|` for rows l_i and columns r_j of the two sides) is not formed. Exact. The values are
+    differentiable.
 
     Returns:
         TopK `(values, rows, cols)`, each `[*leading, k]`, `[*leading, ldim, k]` or `[*leading, k, rdim]`.
@@ -199,7 +200,8 @@ def matrix_axis(matrix: Chain, dim: int) -> int:
     if dim in (-2, matrix.ndim - 2):
         return -2
     raise ArgumentError(
-        f"dim must be a matrix axis, -1 (along each row) or -2 (along each column) of shape {list(matrix.shape)}; {dim} came."
+        f"dim must be a matrix axis, -1 (along each row) or -2 (along each column) of shape {list(matrix.shape)}; "
+        f"{dim} came."
     )
 
 
@@ -269,8 +271,8 @@ def _whole(matrix: Chain, k: int) -> TopK:
 def largest(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """Return the `k` largest along the last axis and their places, as `torch.topk`.
 
-    In a long row, the k largest lie in the k groups of GROUP entries whose maxima are largest (and the tail that fills no
-    group): only those are sorted.
+    In a long row, the k largest lie in the k groups of GROUP entries whose maxima are largest (and in the tail that
+    fills no group): only those are sorted.
     """
     length = values.shape[-1]
     groups = length // GROUP

@@ -21,6 +21,7 @@ def inner(matrix: Chain, other: Chain) -> Inexact[Tensor, "*leading"]:
     Raises:
         ShapeError: the matrices have different shapes.
 
+    >>> import torch
     >>> from refractor.linalg import FactoredMatrix
     >>> M = FactoredMatrix(torch.ones(3, 1), torch.ones(1, 4))
     >>> M.inner(2 * M)
@@ -46,6 +47,7 @@ def cosine_similarity(matrix: Chain, other: Chain) -> Inexact[Tensor, "*leading"
     Raises:
         ShapeError: the matrices have different shapes.
 
+    >>> import torch
     >>> from refractor.linalg import FactoredMatrix
     >>> M = FactoredMatrix(torch.ones(3, 1), torch.ones(1, 4))
     >>> M.cosine_similarity(-2 * M)

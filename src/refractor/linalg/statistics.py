@@ -101,7 +101,8 @@ def variance(matrix: Chain, dim: int | None = None, correction: int = 1) -> Floa
     """Variance of all entries (`dim=None`), of each row (`dim=-1`) or of each column (`dim=-2`). Differentiable.
 
     The matrix is centred by centring its first or last factor, so that no difference of large numbers is taken:
-    `sum_i (M_ij - mean_j)² = |((1 - 11ᵀ/n) F1) F2 … Fk|²` by columns, and `sum (M - m)² = |centred|² + n sum_j (mean_j - m)²`.
+    `sum_i (M_ij - mean_j)² = |((1 - 11ᵀ/n) F1) F2 … Fk|²` by columns, and over all entries
+    `sum (M - m)² = |centred|² + n sum_j (mean_j - m)²`.
 
     Args:
         matrix: the matrix that is asked.
@@ -109,7 +110,7 @@ def variance(matrix: Chain, dim: int | None = None, correction: int = 1) -> Floa
         correction: what is subtracted from the number of entries (1: unbiased, as in `torch.var`; 0: the plain mean).
 
     Returns:
-        `[*leading]`, `[*leading, ldim]` or `[*leading, rdim]`, real; NaN where there are no more entries than `correction`.
+        `[*leading]`, `[*leading, ldim]` or `[*leading, rdim]`, real; NaN for no more entries than `correction`.
 
     >>> from refractor.linalg import FactoredMatrix
     >>> FactoredMatrix(torch.tensor([[1.0], [2.0]]), torch.tensor([[3.0, 4.0]])).var(dim=-1)

@@ -1,4 +1,4 @@
-"""Sums of factored matrices: `M + N = [A1 A2] [B1; B2]`, never formed; factors that both have at their ends are kept once."""
+"""Sums of factored matrices: `M + N = [A1 A2] [B1; B2]`, never formed; what both have at their ends is kept once."""
 
 from collections.abc import Sequence
 

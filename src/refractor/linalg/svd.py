@@ -1,14 +1,14 @@
 """Singular value decomposition of a chain: both sides reduced to a small core, whose SVD is taken in float64."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Inexact, Int
 from torch import Tensor
 
 from refractor.base.numerics import LAW_TOLERANCE
-from refractor.linalg.chain import Chain, adjoint
+from refractor.linalg.chain import Chain, ChainT, adjoint
 from refractor.linalg.contract import multiply, wide_dtype
 from refractor.linalg.evaluate import contracted
 from refractor.linalg.factor import Factor, expand_leading
@@ -40,9 +40,9 @@ class FactoredSVD(NamedTuple):
 
     """
 
-    U: Chain
+    U: Any  # a chain of the kind that was asked; a NamedTuple cannot say so
     S: Tensor
-    V: Chain
+    V: Any
 
 
 def singular_values(matrix: Chain) -> Float[Tensor, "*leading rank"]:
@@ -133,17 +133,17 @@ def svd(matrix: Chain) -> SVD:
 
     """
 
-    def formed(chain: Chain) -> tuple[Outcome, FactoredSVD]:
+    def formed(chain: Chain) -> tuple[Tensor, Tensor, Tensor]:
         found = decompose(chain)
         U = contracted(found.U, "svd (U); S and factored_svd() need little;").expanded()
         V = contracted(found.V, "svd (V); S and factored_svd() need little;").expanded()
-        return (U, found.S, V), found
+        return U, found.S, V
 
     def ask_and_pull(chain: Chain) -> tuple[Outcome, Pull]:
-        (U, S, V), _ = formed(chain)
+        U, S, V = formed(chain)
         return (U, S, V), lambda grads: svd_gradient(chain, U, S, V, grads)
 
-    U, S, V = known_gradient(matrix, lambda chain: formed(chain)[0], ask_and_pull)
+    U, S, V = known_gradient(matrix, formed, ask_and_pull)
     return SVD(U, S, V.conj().resolve_conj())
 
 
@@ -245,7 +245,7 @@ def _turned(basis: Chain, phase: Factor) -> Chain:
     return Chain.of((*basis.factors[:-1], last.with_tensor(last.tensor * phase.tensor)), basis.leading)
 
 
-def _two_factors(matrix: Chain, basis: Chain) -> Chain:
+def _two_factors(matrix: ChainT, basis: Chain) -> ChainT:
     """Return `basis` as a chain of the kind of `matrix`, with an identity where it has one factor only."""
     factors = basis.factors
     if len(factors) == 1:
@@ -262,4 +262,5 @@ def _outer(U: Chain, weights: Tensor, V: Chain) -> Chain:
 
 
 def real_dtype(chain: Chain) -> torch.dtype:
+    """Return the dtype of real outcomes: that of contractions, or of its real part."""
     return torch.empty((), dtype=chain.compute_dtype).real.dtype

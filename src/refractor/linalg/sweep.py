@@ -52,13 +52,13 @@ class Swept:
 
 
 def cut_of(chain: Chain) -> int:
-    """Return the narrowest width of all as a cut: 0 (before the first factor) to k (after the last), leftmost of equals."""
+    """Return the narrowest width of all as a cut: 0 (before the first factor) to k (after the last)."""
     return chain.widths.index(chain.rank_bound)
 
 
 @dataclass(frozen=True, slots=True)
 class Halves:
-    """The two plans of a core: left of the narrowest width, and right of it (of the adjoint, read from the right end)."""
+    """The two plans of a core: left of the narrowest width, and right of it (of the adjoint, from the right end)."""
 
     left: Node | None
     right: Node | None

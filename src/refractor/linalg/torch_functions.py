@@ -1,4 +1,4 @@
-"""What happens when a factored matrix is given to a function of PyTorch: the few whose meaning is plain answer, others say what to do.
+"""Functions of PyTorch that are given a factored matrix: the few whose meaning is plain answer, others say what to do.
 
 Forming the product in silence is what a factored matrix exists to avoid.
 """
@@ -19,8 +19,8 @@ from refractor.linalg.trace import trace
 def _svd(matrix: Chain, full_matrices: bool = True, **options: object) -> SVD:
     if full_matrices:
         raise ArgumentError(
-            f"torch.linalg.svd of a factored matrix of shape {list(matrix.shape)} needs full_matrices=False: the full U and V "
-            f"would be {matrix.ldim} × {matrix.ldim} and {matrix.rdim} × {matrix.rdim}."
+            f"torch.linalg.svd of a factored matrix of shape {list(matrix.shape)} needs full_matrices=False: the full "
+            f"U and V would be {matrix.ldim} × {matrix.ldim} and {matrix.rdim} × {matrix.rdim}."
         )
     _no_options("torch.linalg.svd", options)
     found = svd(matrix)
@@ -38,8 +38,8 @@ def _matrix_norm(matrix: Chain, ord: object = "fro", **options: object) -> torch
 def _norm(matrix: Chain, ord: object = None, **options: object) -> torch.Tensor:  # noqa: A002 - PyTorch's name
     if matrix.leading:
         raise ArgumentError(
-            f"torch.linalg.norm takes a stack of shape {list(matrix.shape)} for one long vector; for the norm of each matrix use "
-            f"M.norm() or torch.linalg.matrix_norm(M)."
+            f"torch.linalg.norm takes a stack of shape {list(matrix.shape)} for one long vector; for the norm of each "
+            f"matrix use M.norm() or torch.linalg.matrix_norm(M)."
         )
     return _matrix_norm(matrix, ord, **options)
 
@@ -89,6 +89,6 @@ def answer(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any] | Non
         return known(*args, **(kwargs or {}))
     name = torch.overrides.resolve_name(function) or str(function)
     raise ArgumentError(
-        f"{name} would need the product of a factored matrix, which is not formed in silence. Ask the matrix itself (eigenvalues, "
-        f"svd(), S, norm(), trace(), diagonal(), topk(k), …), or form it with M.dense() where it is small."
+        f"{name} would need the product of a factored matrix, which is not formed in silence. Ask the matrix itself "
+        "(eigenvalues, svd(), S, norm(), trace(), diagonal(), topk(k), …), or form it with M.dense() where it is small."
     )

@@ -50,6 +50,7 @@ def trace(matrix: Chain) -> Inexact[Tensor, "*leading"]:
     Raises:
         ShapeError: the matrices are not square.
 
+    >>> import torch
     >>> from refractor.linalg import FactoredMatrix
     >>> FactoredMatrix(torch.tensor([[1.0], [2.0]]), torch.tensor([[3.0, 4.0]])).trace()
     tensor(11.)
@@ -61,7 +62,7 @@ def trace(matrix: Chain) -> Inexact[Tensor, "*leading"]:
 
 
 def trace_factor(chain: Chain) -> Factor:
-    """Return the traces as a factor of 1 × 1 matrices in float64, each leading axis held as finely as the chain does."""
+    """Return the traces as a factor of 1 × 1 matrices in float64, with leading axes as fine as the chain holds them."""
     if len(chain.factors) == 1:
         only = chain.factors[0]
         diagonal = upcast(only.tensor).diagonal(dim1=-2, dim2=-1)

@@ -1,19 +1,22 @@
 """Refractor takes trained transformers apart: exactly, fast, and in memory that a laptop has.
 
-The words of every day are here; the rest lives in `refractor.lab` (learned algorithms), `refractor.training`,
-`refractor.tasks`, `refractor.plots` and `refractor.report`, each imported when it is asked for.
+The words of every day are here; the rest lives in `refractor.linalg` (what can be asked of two matrices),
+`refractor.lab` (learned algorithms), `refractor.training`, `refractor.tasks`, `refractor.plots` and `refractor.report`,
+each imported when it is asked for.
 """
 
 from importlib import import_module
 from types import ModuleType
 
 from refractor.hooks import ActivationCache, HookedRootModule, HookPoint, hook_module
+from refractor.linalg import FactoredMatrix
 from refractor.models import HookedTransformer, HookedTransformerConfig
 
 __version__ = "0.1.0"
 
 __all__ = [
     "ActivationCache",
+    "FactoredMatrix",
     "HookPoint",
     "HookedRootModule",
     "HookedTransformer",
@@ -21,7 +24,7 @@ __all__ = [
     "hook_module",
 ]
 
-_WINGS = ("checkpoints", "lab", "plots", "report", "tasks", "training")
+_WINGS = ("checkpoints", "lab", "linalg", "plots", "report", "tasks", "training")
 
 
 def __getattr__(name: str) -> ModuleType:

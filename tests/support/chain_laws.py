@@ -424,7 +424,7 @@ def products(M: FactoredMatrix, D: Tensor) -> None:
         formed(M @ right.expand(4, *(1 for _ in M.leading), M.rdim, 3)),
         D @ right.to(wide).expand(4, *(1 for _ in M.leading), M.rdim, 3),
     )
-    near((M @ M.mH).dense() / max(size(D), 1e-300), D @ D.mH / max(size(D), 1e-300))
+    near((M @ M.mH).dense() / max(size(D), 1e-30), D @ D.mH / max(size(D), 1e-30))
 
 
 def transposes(M: FactoredMatrix, D: Tensor) -> None:

@@ -58,6 +58,11 @@ def wide_dtype(tensor: Tensor) -> torch.dtype:
     return tensor.dtype if tensor.device.type == "mps" else torch.promote_types(tensor.dtype, torch.float64)
 
 
+def lengths(tensor: Tensor, dim: int) -> Tensor:
+    """Return Euclidean lengths along one axis, added up in float64: squares of float32 may leave its range."""
+    return torch.linalg.vector_norm(tensor, dim=dim, dtype=wide_dtype(tensor)).to(tensor.real.dtype)
+
+
 def matrix_product(left: Tensor, right: Tensor) -> Tensor:
     """Return the product of two matrices; a long sum of float32 products is added up in float64.
 

@@ -16,6 +16,20 @@ def check_finite(outcome: Tensor, chain: Chain, what: str) -> None:
     """
     if bool(torch.isfinite(outcome).all()):
         return
+    check_factors(chain, what)
+    raise ArgumentError(
+        f"{what}: the factors are finite, but their product overflows {chain.compute_dtype}. Scale a factor down, or "
+        f"convert with M.to(torch.float64)."
+    )
+
+
+def check_factors(chain: Chain, what: str) -> None:
+    """Raise unless every factor is finite.
+
+    Raises:
+        ArgumentError: a factor has NaN or infinite entries; the message names it and the first of them.
+
+    """
     for place, factor in enumerate(chain.factors):
         bad = ~torch.isfinite(factor.tensor)
         if bool(bad.any()):
@@ -25,7 +39,3 @@ def check_finite(outcome: Tensor, chain: Chain, what: str) -> None:
                 f"{int(bad.sum())} "
                 f"entries that are NaN or infinite, the first ({factor.tensor[tuple(where)].item()}) at {where}."
             )
-    raise ArgumentError(
-        f"{what}: the factors are finite, but their product overflows {chain.compute_dtype}. Scale a factor down, or "
-        f"convert with M.to(torch.float64)."
-    )

@@ -11,7 +11,7 @@ from refractor.linalg.chain import Chain, adjoint, beside, part
 from refractor.linalg.contract import product_inner, wide_dtype
 from refractor.linalg.evaluate import contracted
 from refractor.linalg.factor import Factor, expand_leading
-from refractor.linalg.finite import check_finite
+from refractor.linalg.finite import check_factors, check_finite
 from refractor.linalg.gradient import Outcome, Pull, known_gradient
 from refractor.linalg.scaling import scaled
 from refractor.linalg.svd import real_dtype, singular_values
@@ -23,7 +23,8 @@ def norm(matrix: Chain, kind: Literal["fro", "spectral", "nuclear"] = "fro") -> 
     """Norm of each matrix: Frobenius `sqrt(sum S²)`, spectral `max S` or nuclear `sum S`.
 
     The Frobenius norm needs no decomposition: `|L R|² = tr((Lᴴ L)(R Rᴴ))`, two small Gram matrices. Where that trace is
-    a small difference of large terms (the columns of R lie where L is small) the singular values are used instead.
+    a small difference of large terms (the columns of R lie where L is small), or squares leave the range of the dtype,
+    the singular values are used instead.
     Differentiable, with gradient 0 at the zero matrix.
 
     Returns:
@@ -149,16 +150,27 @@ def grams(chain: Chain) -> tuple[Factor, Factor]:
 def _frobenius(chain: Chain) -> Tensor:
     if len(chain.factors) == 1:
         only = chain.factors[0]
-        value = expand_leading(torch.linalg.matrix_norm(only.tensor.to(chain.compute_dtype)), only.axes, trailing=0)
-        check_finite(value, chain, "norm")
-        return value
+        wide = torch.linalg.matrix_norm(only.tensor.to(wide_dtype(only.tensor)))
+        check_finite(wide, chain, "norm")
+        return expand_leading(wide, only.axes, trailing=0).to(real_dtype(chain))
     left, right = grams(chain)
     found = product_inner(left, right)
     squared = expand_leading(found.tensor[..., 0, 0].real, found.axes, trailing=0)
-    check_finite(squared, chain, "norm")
-    if bool((squared < CANCELLED * _size(left) * _size(right)).any()):
-        return torch.linalg.vector_norm(singular_values(chain), dim=-1)
-    return squared.clamp_min(0).sqrt().to(real_dtype(chain))
+    sizes = _size(left), _size(right)
+    trusted = squared > CANCELLED * sizes[0] * sizes[1]
+    for size in sizes:
+        trusted &= _in_range(size, chain.compute_dtype)
+    if bool(trusted.all()):
+        return squared.sqrt().to(real_dtype(chain))
+    check_factors(chain, "norm")
+    values = singular_values(chain)
+    return torch.linalg.vector_norm(values.to(wide_dtype(values)), dim=-1).to(real_dtype(chain))
+
+
+def _in_range(size: Tensor, dtype: torch.dtype) -> Tensor:
+    """Whether squares of this size are so far from the ends of a dtype that none that matters was lost."""
+    limits = torch.finfo(dtype)
+    return (size > limits.tiny / limits.eps) & (size < limits.max * limits.eps)
 
 
 def _size(gram: Factor) -> Tensor:

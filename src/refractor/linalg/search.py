@@ -12,6 +12,7 @@ from refractor.base.checks import check_int
 from refractor.base.errors import ArgumentError, ShapeError
 from refractor.linalg.blocks import BLOCK, pieces, sides, strips
 from refractor.linalg.chain import Chain, transposed
+from refractor.linalg.contract import lengths
 from refractor.linalg.entries import entries, place_indices
 from refractor.linalg.indexing import indexed
 from refractor.linalg.scaling import times
@@ -291,8 +292,8 @@ def largest(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
 
 def _largest_of_product(left: Tensor, right: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """Return the `k` largest entries of `left @ right` and their flat places, longest rows and columns first."""
-    row_length, row_order = torch.linalg.vector_norm(left, dim=1).sort(descending=True)
-    col_length, col_order = torch.linalg.vector_norm(right, dim=0).sort(descending=True)
+    row_length, row_order = lengths(left, 1).sort(descending=True)
+    col_length, col_order = lengths(right, 0).sort(descending=True)
     left, right = left[row_order], right[:, col_order].contiguous()
     slack = 1 + 16 * left.shape[1] * torch.finfo(left.dtype).eps  # rounding of the lengths and of the product
     values = torch.full((0,), -math.inf, dtype=left.dtype, device=left.device)

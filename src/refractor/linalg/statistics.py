@@ -9,7 +9,7 @@ from torch import Tensor
 from refractor.base.checks import check_int
 from refractor.linalg.blocks import pieces
 from refractor.linalg.chain import Chain, adjoint, beside, part, transposed
-from refractor.linalg.contract import multiply, upcast
+from refractor.linalg.contract import lengths, multiply, upcast
 from refractor.linalg.evaluate import contracted, evaluate
 from refractor.linalg.factor import Factor
 from refractor.linalg.leading import Axis
@@ -44,7 +44,7 @@ def row_norms(matrix: Chain) -> Float[Tensor, "*leading ldim"]:
                 triangle = evaluate(halves.right, right_factors(piece, halves.cut))
                 short = (*short, triangle.with_tensor(triangle.tensor.mH))
             rows = upcast(contracted(Chain.of(short, piece.leading), "row_norms").expanded())
-            out[start:stop] = torch.linalg.vector_norm(rows, dim=-1).reshape(stop - start, -1)
+            out[start:stop] = lengths(rows, -1).reshape(stop - start, -1)
     return out.reshape(*matrix.leading, matrix.ldim)
 
 

@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from refractor.hooks.point import HookPoint
+from refractor.linalg import FactoredMatrix
 from refractor.models.config import HookedTransformerConfig
 from refractor.models.parameters import as_matrix, new_head_parameter, new_parameter
 
@@ -50,6 +51,16 @@ class Attention(nn.Module):
     b_Q: nn.Parameter
     b_K: nn.Parameter
     b_V: nn.Parameter
+
+    @property
+    def OV(self) -> FactoredMatrix:
+        """OV circuits of this layer's heads, `W_V W_O`, `[head, d_model, d_model]`; the parameters are not copied."""
+        return FactoredMatrix(self.W_V, self.W_O)
+
+    @property
+    def QK(self) -> FactoredMatrix:
+        """QK circuits of this layer's heads, `W_Q W_Kᵀ`, `[head, d_model, d_model]`; the parameters are not copied."""
+        return FactoredMatrix(self.W_Q, self.W_K.mT)
 
     def forward(
         self, query_input: SplitInput, key_input: SplitInput, value_input: SplitInput

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refractor.base.errors import ArgumentError
+from refractor.linalg import FactoredMatrix
 
 if TYPE_CHECKING:
     from refractor.models.block import Blocks
@@ -52,6 +53,23 @@ class StackedWeights:
     def W_O(self) -> Float[Tensor, "layer head d_head d_model"]:
         """Output weights of all layers."""
         return self._stack("attn", "W_O")
+
+    @property
+    def OV(self) -> FactoredMatrix:
+        """OV circuits of all heads, `W_V W_O`: what a head writes for what it reads, `[layer, head, d_model, d_model]`.
+
+        The full circuits over the vocabulary are `model.W_E @ model.OV @ model.W_U`. No biases, no norms. Source:
+        Elhage et al. 2021.
+        """
+        return FactoredMatrix(self.W_V, self.W_O)
+
+    @property
+    def QK(self) -> FactoredMatrix:
+        """QK circuits of all heads, `W_Q W_Kᵀ`: which key a query likes, `[layer, head, d_model, d_model]`.
+
+        Without the division by `sqrt(d_head)` that scores have. No biases, no norms. Source: Elhage et al. 2021.
+        """
+        return FactoredMatrix(self.W_Q, self.W_K.mT)
 
     @property
     def b_Q(self) -> Float[Tensor, "layer head d_head"]:

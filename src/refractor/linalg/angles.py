@@ -8,7 +8,7 @@ from torch import Tensor
 
 from refractor.base.checks import check_member
 from refractor.base.errors import ShapeError
-from refractor.linalg.chain import Chain, adjoint, check_alike, lifted, transposed
+from refractor.linalg.chain import Chain, adjoint, as_chain, check_alike, lifted, transposed
 from refractor.linalg.contract import wide_dtype
 from refractor.linalg.evaluate import contracted
 from refractor.linalg.leading import broadcast_sizes
@@ -45,6 +45,7 @@ def principal_angles(
     tensor([45.])
 
     """
+    matrix, other = as_chain(matrix, "principal_angles"), as_chain(other, "principal_angles")
     check_member("space", space, ("column", "row"))
     if space == "row":
         return principal_angles(transposed(matrix), transposed(other), "column", tol)

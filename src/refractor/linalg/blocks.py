@@ -49,8 +49,8 @@ def sides(piece: Chain) -> tuple[Tensor, Tensor]:
     left = contracted(part(piece, 0, piece.waist), "a block").expanded()
     right = contracted(part(piece, piece.waist, len(piece.factors)), "a block").expanded()
     return (
-        upcast(left).reshape(count, piece.ldim, -1),
-        upcast(right).reshape(count, -1, piece.rdim),
+        upcast(left).reshape(count, piece.ldim, piece.mdim),
+        upcast(right).reshape(count, piece.mdim, piece.rdim),
     )
 
 

@@ -14,6 +14,8 @@ from refractor.linalg.leading import Axis, broadcast_sizes
 
 ChainT = TypeVar("ChainT", bound="Chain")
 
+DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.complex64, torch.complex128)
+
 
 class Chain:
     """`M = F1 @ F2 @ … @ Fk`, a stack of matrices `[*leading, ldim, rdim]` of which only the factors exist.
@@ -204,16 +206,20 @@ def check_given(given: Sequence[Tensor | Grouped]) -> None:
 
     """
     for place, each in enumerate(given):
+        if isinstance(each, Chain):
+            raise ArgumentError(f"factor {place} is a factored matrix already; write the product with @.")
         if not isinstance(each, Tensor | Grouped):
             raise ArgumentError(
                 f"factor {place} must be a torch.Tensor; {type(each).__name__} came. Convert it with torch.as_tensor."
             )
     tensors = [each if isinstance(each, Tensor) else each.tensor for each in given]
     for place, tensor in enumerate(tensors):
-        if not (tensor.is_floating_point() or tensor.is_complex()):
+        if tensor.layout != torch.strided:
+            raise ArgumentError(f"factors must be dense tensors; factor {place} is {tensor.layout}. Use .to_dense().")
+        if tensor.dtype not in DTYPES:
             raise ShapeError(
-                f"factors must be of a floating or complex dtype; factor {place} of {describe_shapes(given)} has dtype "
-                f"{tensor.dtype}. Convert it with .float()."
+                f"factors must be of a floating or complex dtype (float16 … float64, complex64, complex128); "
+                f"factor {place} of {describe_shapes(given)} has dtype {tensor.dtype}. Convert it with .float()."
             )
         check_alike(tensors[0], tensor, describe_shapes(given))
 
@@ -236,6 +242,21 @@ def check_alike(one: Tensor, other: Tensor, described: str) -> None:
             f"factors must be on one device; {one.device} and {other.device} came in {described}. "
             f"Move one with .to({str(one.device)!r})."
         )
+
+
+def as_chain(other: object, what: str) -> Chain:
+    """Return `other` if it is a factored matrix.
+
+    Raises:
+        ArgumentError: it is something else.
+
+    """
+    if isinstance(other, Chain):
+        return other
+    raise ArgumentError(
+        f"{what} takes two factored matrices; {type(other).__name__} came. A tensor T becomes one as "
+        f"FactoredMatrix(T, torch.eye(T.shape[-1]))."
+    )
 
 
 def describe_shapes(given: Sequence[Tensor | Grouped]) -> str:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from refractor.base.errors import ShapeError
 from refractor.linalg.blocks import BLOCK
-from refractor.linalg.chain import Chain, check_alike, part, transposed
+from refractor.linalg.chain import Chain, as_chain, check_alike, part, transposed
 from refractor.linalg.evaluate import contracted, evaluate
 from refractor.linalg.factor import expand_leading
 from refractor.linalg.finite import check_finite
@@ -49,13 +49,17 @@ def pairwise_norms(left: Chain, right: Chain, wanted: Bool[Tensor, "..."] | None
     torch.Size([2, 5])
 
     """
+    left, right = as_chain(left, "pairwise_norms"), as_chain(right, "pairwise_norms")
     described = f"{list(left.shape)} with {list(right.shape)}"
     if left.rdim != right.ldim:
         raise ShapeError(f"products need equal inner widths; {left.rdim} columns and {right.ldim} rows in {described}.")
     check_alike(left.factors[0].tensor, right.factors[0].tensor, described)
     shape = (*left.leading, *right.leading)
-    if wanted is not None and tuple(wanted.shape) != shape:
-        raise ShapeError(f"wanted must have a place for every pair, {list(shape)}; {list(wanted.shape)} came.")
+    if wanted is not None and (tuple(wanted.shape) != shape or wanted.dtype != torch.bool):
+        raise ShapeError(
+            f"wanted must be a torch.bool tensor with a place for every pair, {list(shape)}; {list(wanted.shape)} of "
+            f"{wanted.dtype} came."
+        )
     with torch.no_grad():
         rows, row_axes = _reduced(left)
         cols, col_axes = _reduced(transposed(right))

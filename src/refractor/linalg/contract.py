@@ -175,7 +175,7 @@ def product_inner(left: Factor, right: Factor) -> Factor:
     per_row = left.cols * max(math.prod(spelled.left_sizes), math.prod(spelled.right_sizes), 1)
     step = max(1, 4_000_000 // max(1, per_row))  # entries of one float64 copy: 32 MB
     total = torch.zeros(stored, dtype=wide, device=first.device)
-    for start in range(0, left.rows, step):
+    for start in range(0, max(1, left.rows), step):
         a = first[..., start : start + step, :].to(wide)
         b = second[..., :, start : start + step].to(wide)
         total = total + torch.einsum(f"{spelled.left}XY,{spelled.right}YX->{spelled.out}", a, b).reshape(stored)

@@ -168,6 +168,7 @@ def place_indices(given: Int[Tensor, "..."] | int, size: int, name: str, matrix:
 
     """
     places = torch.as_tensor(given, device=matrix.device)
+    places = places.long() if places.numel() == 0 else places
     if places.dtype == torch.bool or places.is_floating_point() or places.is_complex():
         raise ArgumentError(f"{name} must be integers; dtype {places.dtype} came.")
     if places.numel() and not -size <= int(places.min()) <= int(places.max()) < size:
@@ -175,6 +176,7 @@ def place_indices(given: Int[Tensor, "..."] | int, size: int, name: str, matrix:
             f"{name} must lie in {-size} … {size - 1} for a matrix of shape {list(matrix.shape)}; "
             f"{int(places.min())} … {int(places.max())} came."
         )
+    places = places.long()
     return torch.where(places < 0, places + size, places)
 
 

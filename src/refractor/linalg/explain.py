@@ -14,7 +14,7 @@ from refractor.linalg.factor import Factor
 from refractor.linalg.leading import Axis
 from refractor.linalg.plan import Node, arithmetic, choose, operands, product_orders, rotated
 from refractor.linalg.sweep import plan_halves
-from refractor.linalg.trace import plan_trace
+from refractor.linalg.trace import check_square, plan_trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +134,7 @@ def _product(matrix: Chain) -> Planned:
 
 
 def _rotation(matrix: Chain) -> Planned:
+    check_square(matrix, "eigenvalues")
     plan = plan_rotation(matrix, "eigenvalues")
     names = rotated(_names(len(matrix.factors)), plan.cut)
     rank = matrix.rank_bound

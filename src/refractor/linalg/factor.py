@@ -118,6 +118,8 @@ def leading_sizes(given: Tensor | Grouped) -> tuple[int, ...]:
             f"axis={given.axis} came."
         )
     stored = tensor.shape[given.axis]
+    if any(isinstance(entry, bool) or not isinstance(entry, int) for entry in given.index):
+        raise ArgumentError(f"the index of Grouped must be integers; {list(given.index)[:8]} came. Use index.tolist().")
     wrong = [entry for entry in given.index if not 0 <= entry < stored]
     if wrong:
         raise ArgumentError(

@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterator
 from typing import overload
 
+import numpy as np
 import torch
 from jaxtyping import Inexact
 from torch import Tensor
@@ -20,7 +21,7 @@ from refractor.linalg import similarity as _similarity
 from refractor.linalg import statistics as _statistics
 from refractor.linalg import svd as _svd
 from refractor.linalg import trace as _trace
-from refractor.linalg.chain import Chain, adjoint, joined, part, transposed
+from refractor.linalg.chain import Chain, adjoint, as_chain, check_given, joined, part, transposed
 from refractor.linalg.evaluate import contracted
 from refractor.linalg.explain import explain
 from refractor.linalg.factor import Grouped
@@ -181,7 +182,9 @@ class FactoredMatrix(Chain):
 
     def to(self, *args: object, **kwargs: object) -> "FactoredMatrix":
         """Return the matrix with every factor moved or cast, with the arguments of `torch.Tensor.to`."""
-        return self.like(factor.with_tensor(factor.tensor.to(*args, **kwargs)) for factor in self.factors)  # type: ignore[call-overload]
+        moved = self.like(factor.with_tensor(factor.tensor.to(*args, **kwargs)) for factor in self.factors)  # type: ignore[call-overload]
+        check_given([factor.tensor for factor in moved.factors])
+        return moved
 
     def detach(self) -> "FactoredMatrix":
         """Return the matrix with every factor detached from its gradient."""
@@ -204,19 +207,18 @@ class FactoredMatrix(Chain):
     def __matmul__(self, other: object) -> "FactoredMatrix | Tensor":
         if isinstance(other, Chain):
             return joined(self, other)
-        if not isinstance(other, Tensor):
-            return NotImplemented
-        return times_vector(self, other) if other.ndim < 2 else joined(self, Chain(other))
+        if isinstance(other, Tensor) and other.ndim < 2:
+            return times_vector(self, other)
+        return joined(self, Chain(_factor(other)))
 
     def __rmatmul__(self, other: object) -> "FactoredMatrix | Tensor":
-        if not isinstance(other, Tensor):
-            return NotImplemented
-        if other.ndim < 2:
+        if isinstance(other, Tensor) and other.ndim < 2:
             return times_vector(self.T, other)
-        product = joined(Chain(other), self)
+        product = joined(Chain(_factor(other)), self)
         return self.of(product.factors, product.leading)
 
-    def __mul__(self, number: complex | Tensor) -> "FactoredMatrix":
+    def __mul__(self, number: complex | np.number | Tensor) -> "FactoredMatrix":
+        number = number.item() if isinstance(number, np.number) else number
         if isinstance(number, Tensor) and number.numel() != 1:
             if number.ndim >= 2 and number.shape[-2:] == (1, 1):
                 return scaled(self, number[..., 0, 0])
@@ -230,7 +232,8 @@ class FactoredMatrix(Chain):
 
     __rmul__ = __mul__
 
-    def __truediv__(self, number: complex | Tensor) -> "FactoredMatrix":
+    def __truediv__(self, number: complex | np.number | Tensor) -> "FactoredMatrix":
+        number = number.item() if isinstance(number, np.number) else number
         if not isinstance(number, Tensor | int | float | complex):
             return NotImplemented
         if not isinstance(number, Tensor) and number == 0:
@@ -241,14 +244,10 @@ class FactoredMatrix(Chain):
         return self * -1
 
     def __add__(self, other: object) -> "FactoredMatrix":
-        if not isinstance(other, Chain):
-            return NotImplemented
-        return added(self, other)
+        return added(self, as_chain(other, "+"))
 
     def __sub__(self, other: object) -> "FactoredMatrix":
-        if not isinstance(other, Chain):
-            return NotImplemented
-        return added(self, times(other, -1))
+        return added(self, times(as_chain(other, "-"), -1))
 
     # as a container
     def size(self, dim: int | None = None) -> torch.Size | int:
@@ -295,3 +294,12 @@ class FactoredMatrix(Chain):
             f"a factored matrix of shape {list(self.shape)} is not formed in silence; use M.dense().numpy() where "
             "it is small."
         )
+
+
+def _factor(other: object) -> Tensor | Grouped:
+    if isinstance(other, Tensor | Grouped):
+        return other
+    raise ArgumentError(
+        f"a factored matrix is multiplied with tensors and factored matrices; {type(other).__name__} came. Convert it "
+        "with torch.as_tensor."
+    )

@@ -48,7 +48,7 @@ class _KnownGradient(torch.autograd.Function):
         outcome, ctx.pull = ask_and_pull(chain)
         ctx.chain = chain
         ctx.save_for_backward(*tensors)
-        return outcome
+        return tuple(each.detach() for each in outcome)  # `pull` holds the others: no ring that keeps a graph alive
 
     @staticmethod
     @once_differentiable
@@ -64,5 +64,8 @@ class _KnownGradient(torch.autograd.Function):
         with torch.enable_grad():
             value = torch.stack([trace_of_product(adjoint(gradient), chain) for gradient in gradients]).sum()
         asked = [tensor for tensor in free if tensor.requires_grad]
-        found = iter(torch.autograd.grad(value, asked))
+        if value.requires_grad:
+            found = iter(torch.autograd.grad(value, asked))
+        else:  # no entries, nothing that a gradient could say
+            found = iter([torch.zeros_like(tensor) for tensor in asked])
         return None, None, *(next(found) if tensor.requires_grad else None for tensor in free)

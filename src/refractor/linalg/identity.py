@@ -68,7 +68,10 @@ class IdentityPlus(Generic[ChainT]):
     def dense(self, limit: float | None = None) -> Inexact[Tensor, "*leading ldim rdim"]:
         """Return the matrix itself; refuses what does not fit, as `FactoredMatrix.dense`."""
         product = formed(self.matrix, "dense", limit)
-        return product + torch.eye(self.matrix.ldim, dtype=product.dtype, device=product.device)
+        if product.requires_grad or not product.is_contiguous() or len(self.matrix.factors) == 1:
+            return torch.diagonal_scatter(product, product.diagonal(dim1=-2, dim2=-1) + 1, dim1=-2, dim2=-1)
+        product.diagonal(dim1=-2, dim2=-1).add_(1)  # it was made here: nothing else holds it
+        return product
 
     def trace(self) -> Inexact[Tensor, "*leading"]:
         """Return `n + tr M`."""

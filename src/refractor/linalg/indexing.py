@@ -103,7 +103,7 @@ def _resolved(matrix: Chain, index: tuple[object, ...]) -> list[Item]:
 
 
 def _converted(item: object, matrix: Chain, index: tuple[object, ...]) -> object:
-    if isinstance(item, bool | np.bool_):
+    if isinstance(item, bool | np.bool_) or (isinstance(item, Tensor) and item.dtype == torch.bool and not item.ndim):
         raise ArgumentError(f"True and False are no indices of a factored matrix; index {_written(index)} came.")
     if isinstance(item, list | np.ndarray | range):
         item = torch.as_tensor(np.asarray(item) if len(item) else np.zeros(0, dtype=np.int64))

@@ -1,6 +1,6 @@
 """Other factorisations of the same matrix, or of the best matrix of lower rank, without forming it.
 
-With `M = L R` cut at the narrowest inner width and `M = U S Vᴴ`, the matrices `T = R V S^-1/2` and `T⁺ = S^-1/2 Uᴴ L`
+With `M = L R` cut at the narrowest width and `M = U S Vᴴ`, the matrices `T = R V S^-1/2` and `T⁺ = S^-1/2 Uᴴ L`
 turn the two sides into `L T = U S^1/2` and `T⁺ R = S^1/2 Vᴴ`. T is small and comes from the core; only the factors
 beside the cut change. T is a choice of basis (a gauge) and is treated as constant by gradients, so that the gradient of
 whatever does not depend on the basis is right, and finite also where singular values vanish.
@@ -14,11 +14,14 @@ from torch import Tensor
 
 from refractor.base.checks import check_float, check_int
 from refractor.linalg.chain import Chain, ChainT, adjoint, beside, part
-from refractor.linalg.contract import multiply, wide_dtype
+from refractor.linalg.contract import multiply, upcast, wide_dtype
 from refractor.linalg.evaluate import contracted
 from refractor.linalg.factor import Factor
+from refractor.linalg.gradient import Outcome, Pull, known_gradient
 from refractor.linalg.leading import Axis
-from refractor.linalg.svd import decompose, svd
+from refractor.linalg.sums import identity_factor
+from refractor.linalg.svd import decompose, singular_values, svd
+from refractor.linalg.sweep import cut_of
 
 
 class Truncation(NamedTuple):
@@ -40,7 +43,8 @@ def make_even(matrix: ChainT) -> ChainT:
     """Return the same matrix as `(U S^1/2) (S^1/2 Vᴴ)`: orthogonal columns and rows, each side with half of the scale.
 
     Only the factors beside the narrowest inner width change; `A` and `B` of the outcome are the two sides.
-    Differentiable in what does not depend on the factorisation, with finite gradients for a matrix of any rank.
+    Differentiable in what does not depend on the factorisation, with finite gradients for a matrix of any rank. (Both
+    sides of a vanishing singular value are zero, so a gradient through them says nothing of what would raise the rank.)
 
     >>> from refractor.linalg import FactoredMatrix
     >>> even = FactoredMatrix(torch.eye(2) * 8, torch.eye(2) * 2).make_even()
@@ -57,7 +61,8 @@ def truncate(matrix: Chain, k: int) -> Truncation:
     """Return the nearest matrix of rank `k` (or less), and its distance.
 
     The sum of the k largest terms `S_i u_i v_iᴴ`, nearest in the Frobenius and the spectral norm (Eckart and Young
-    1936). It stays factored: `[…, F_c T] [T⁺ F_c+1, …]` with inner width k.
+    1936). It stays factored: `[…, F_c T] [T⁺ F_c+1, …]` with inner width k. Differentiable where the k-th value is
+    larger than the next; with a gradient the vectors are formed.
 
     Returns:
         Truncation `(matrix, error, spectral_error)`.
@@ -73,7 +78,12 @@ def truncate(matrix: Chain, k: int) -> Truncation:
 
     """
     check_int("k", k, least=0, most=matrix.rank_bound)
-    low, values = _in_basis(matrix, k)
+    if k == matrix.rank_bound:
+        low, values = _narrowed(matrix), singular_values(matrix)
+    elif torch.is_grad_enabled() and matrix.requires_grad:
+        low, values = _largest_terms(matrix, k)
+    else:
+        low, values = _in_basis(matrix, k)
     dropped = values[..., k:]
     spectral = dropped[..., 0] if dropped.shape[-1] else dropped.sum(-1)
     return Truncation(low, torch.linalg.vector_norm(dropped, dim=-1), spectral)
@@ -107,19 +117,27 @@ def round_rank(matrix: Chain, tol: float) -> Truncation:
 def collapse_l(matrix: Chain) -> Inexact[Tensor, "*leading rank rdim"]:
     """Return `S Vᴴ`: the matrix without the orthonormal factor U on its left, `M = U @ collapse_l`.
 
-    Every norm and product `M @ X` of unitarily invariant kind can be asked of it. Differentiable, see `svd`.
+    It has the norms of M, and those of `M @ X`. Gradients hold U constant: they are right for what depends on
+    `Mᴴ M` alone.
 
     >>> from refractor.linalg import FactoredMatrix
     >>> FactoredMatrix(torch.ones(4, 1), torch.ones(1, 2)).collapse_l().round()
     tensor([[2., 2.]])
 
     """
-    _, S, Vh = svd(matrix)
-    return S.to(Vh.dtype)[..., :, None] * Vh.mT
+
+    def ask_and_pull(chain: Chain) -> tuple[Outcome, Pull]:
+        U = decompose(chain).U
+        rest = upcast(contracted(beside(adjoint(U), chain), "collapse_l").expanded())
+        return (rest,), lambda grads: [beside(U, _held_in_full(grads[0], chain))]
+
+    return known_gradient(matrix, lambda chain: ask_and_pull(chain)[0], ask_and_pull)[0]
 
 
 def collapse_r(matrix: Chain) -> Inexact[Tensor, "*leading ldim rank"]:
-    """Return `U S`: the matrix without the orthonormal factor Vᴴ on its right. Differentiable, see `svd`.
+    """Return `U S`: the matrix without the orthonormal factor Vᴴ on its right.
+
+    V is held constant: the gradient of what depends on `M Mᴴ` alone is right.
 
     >>> from refractor.linalg import FactoredMatrix
     >>> FactoredMatrix(torch.ones(2, 1), torch.ones(1, 4)).collapse_r().round()
@@ -127,8 +145,13 @@ def collapse_r(matrix: Chain) -> Inexact[Tensor, "*leading ldim rank"]:
             [2.]])
 
     """
-    U, S, _ = svd(matrix)
-    return U * S.to(U.dtype)[..., None, :]
+
+    def ask_and_pull(chain: Chain) -> tuple[Outcome, Pull]:
+        V = decompose(chain).V
+        rest = upcast(contracted(beside(chain, V), "collapse_r").expanded())
+        return (rest,), lambda grads: [beside(_held_in_full(grads[0], chain), adjoint(V))]
+
+    return known_gradient(matrix, lambda chain: ask_and_pull(chain)[0], ask_and_pull)[0]
 
 
 def decompose_values(matrix: Chain) -> Float[Tensor, "*leading rank"]:
@@ -137,21 +160,53 @@ def decompose_values(matrix: Chain) -> Float[Tensor, "*leading rank"]:
         return decompose(matrix).S
 
 
+def _held_in_full(tensor: Tensor, chain: Chain) -> Chain:
+    return Chain.of([Factor(tensor, tuple(Axis(size, size) for size in chain.leading))], chain.leading)
+
+
+def _narrowed(matrix: ChainT) -> ChainT:
+    """Return M itself, with an identity at an outer end that is narrower than every inner width."""
+    cut = cut_of(matrix)
+    if matrix.mdim == matrix.rank_bound:
+        return matrix
+    eye = identity_factor(matrix.rank_bound, matrix.factors[0])
+    return matrix.like((*matrix.factors[:cut], eye, *matrix.factors[cut:]))
+
+
+def _largest_terms(matrix: ChainT, k: int) -> tuple[ChainT, Tensor]:
+    """Return the k largest terms as `U (S Vᴴ)` with formed vectors, through which gradients flow.
+
+    What is kept depends on M: the projector on the k largest directions is no choice of basis.
+    """
+    U, S, Vh = svd(matrix)
+    sides = (U[..., :k], S[..., :k, None].to(U.dtype) * Vh[..., :k].mT)
+    axes = tuple(Axis(size, size) for size in matrix.leading)
+    return matrix.of((Factor(side.to(matrix.dtype), axes) for side in sides), matrix.leading), S
+
+
 def _in_basis(matrix: ChainT, k: int) -> tuple[ChainT, Tensor]:
     """Return M (or its k largest terms) with `L T` and `T⁺ R` as its sides, and all singular values."""
-    cut = matrix.waist
+    cut = cut_of(matrix)
     with torch.no_grad():
         U, S, V = decompose(matrix)
-        left, right = part(matrix, 0, cut), part(matrix, cut, len(matrix.factors))
         weights = _inverse_roots(S, k, matrix)
-        inner_right = contracted(beside(right, V), "make_even")
-        inner_left = contracted(beside(adjoint(U), left), "make_even")
+        # T and T⁺ at the narrowest width of all; at an outer end the missing side of M is the identity
+        inner_right = (
+            contracted(beside(part(matrix, cut, len(matrix.factors)), V), "make_even")
+            if cut < len(matrix.factors)
+            else contracted(V, "make_even")
+        )
+        inner_left = (
+            contracted(beside(adjoint(U), part(matrix, 0, cut)), "make_even")
+            if cut
+            else contracted(adjoint(U), "make_even")
+        )
         T = _columns(inner_right, k, weights)
         T_inverse = _rows(inner_left, k, weights)
     factors = list(matrix.factors)
-    factors[cut - 1] = multiply(factors[cut - 1], T)
-    factors[cut] = multiply(T_inverse, factors[cut])
-    return matrix.like(factor.with_tensor(factor.tensor.to(matrix.dtype)) for factor in factors), S
+    left = [*factors[: cut - 1], multiply(factors[cut - 1], T)] if cut else [T]
+    right = [multiply(T_inverse, factors[cut]), *factors[cut + 1 :]] if cut < len(factors) else [T_inverse]
+    return matrix.like(factor.with_tensor(factor.tensor.to(matrix.dtype)) for factor in (*left, *right)), S
 
 
 def _inverse_roots(S: Tensor, k: int, matrix: Chain) -> Tensor:

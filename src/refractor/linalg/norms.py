@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from refractor.base.checks import check_member
+from refractor.base.checks import check_float, check_member
 from refractor.linalg.chain import Chain, adjoint, beside, part
 from refractor.linalg.contract import product_inner, wide_dtype
 from refractor.linalg.evaluate import contracted
@@ -131,6 +131,8 @@ def numerical_rank(matrix: Chain, tol: float | None = None) -> Int[Tensor, "*lea
     tensor(1)
 
     """
+    if tol is not None:
+        check_float("tol", tol, least=0.0)
     with torch.no_grad():
         values = singular_values(matrix)
         relative = max(matrix.ldim, matrix.rdim) * torch.finfo(values.dtype).eps if tol is None else tol

@@ -32,12 +32,13 @@ class TopK(NamedTuple):
 
 
 def argmax(matrix: Chain, dim: int | None = None) -> Int[Tensor, "..."]:
-    """Place of the largest entry of each row (`dim=-1`), column (`dim=-2`) or matrix (None: `row * rdim + col`).
+    """Place of the largest entry of each row (`dim=-1`), column (-2) or matrix (None: `row * rdim + col`).
 
     Exact: every entry is computed once, in tiles that fit the cache; then the winning tile of each row once more.
 
     Returns:
-        `[*leading, ldim]`, `[*leading, rdim]` or `[*leading]`, integers. Of equal entries the first.
+        `[*leading, ldim]`, `[*leading, rdim]` or `[*leading]`, integers. Of equal entries of a row or
+        column the first; of a whole matrix any.
 
     Raises:
         ArgumentError: `dim` is no matrix axis, the matrix is complex or has no entries.
@@ -196,6 +197,7 @@ def matrix_axis(matrix: Chain, dim: int) -> int:
         ArgumentError: it names a leading axis, or none.
 
     """
+    check_int("dim", dim, least=-matrix.ndim, most=matrix.ndim - 1)
     if dim in (-1, matrix.ndim - 1):
         return -1
     if dim in (-2, matrix.ndim - 2):
@@ -319,10 +321,11 @@ def _with_gradient(matrix: Chain, found: TopK) -> TopK:
     if not (torch.is_grad_enabled() and matrix.requires_grad):
         return found
     count = math.prod(matrix.leading)
+    if count == 0:
+        return found
     rows, cols = found.rows.reshape(count, -1), found.cols.reshape(count, -1)
     values = [
         entries(indexed(matrix, tuple(int(i) for i in np.unravel_index(at, matrix.leading))), rows[at], cols[at])
         for at in range(count)
     ]
-    flat = torch.stack(values) if values else found.values.reshape(0)
-    return TopK(flat.reshape(found.values.shape), found.rows, found.cols)
+    return TopK(torch.stack(values).reshape(found.values.shape), found.rows, found.cols)

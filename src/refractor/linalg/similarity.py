@@ -4,7 +4,7 @@ from jaxtyping import Inexact
 from torch import Tensor
 
 from refractor.base.errors import ShapeError
-from refractor.linalg.chain import Chain, adjoint, joined
+from refractor.linalg.chain import Chain, adjoint, as_chain, joined
 from refractor.linalg.factor import expand_leading
 from refractor.linalg.norms import norm
 from refractor.linalg.trace import trace_factor
@@ -28,6 +28,7 @@ def inner(matrix: Chain, other: Chain) -> Inexact[Tensor, "*leading"]:
     tensor(24.)
 
     """
+    other = as_chain(other, "inner")
     if (matrix.ldim, matrix.rdim) != (other.ldim, other.rdim):
         raise ShapeError(
             f"an inner product needs matrices of one shape; {list(matrix.shape)} and {list(other.shape)} came."

@@ -9,7 +9,7 @@ from torch import Tensor
 from refractor.base.checks import check_int
 from refractor.linalg.blocks import pieces
 from refractor.linalg.chain import Chain, adjoint, beside, part, transposed
-from refractor.linalg.contract import lengths, multiply, upcast
+from refractor.linalg.contract import lengths, multiply, upcast, wide_dtype
 from refractor.linalg.evaluate import contracted, evaluate
 from refractor.linalg.factor import Factor
 from refractor.linalg.leading import Axis
@@ -22,8 +22,8 @@ from refractor.linalg.sweep import plan_halves, right_factors
 def row_norms(matrix: Chain) -> Float[Tensor, "*leading ldim"]:
     """Euclidean length of each row, `|M[..., i, :]|`.
 
-    `|l_i R| = |l_i R_Rᴴ|` where R_R is the triangle of the right side: rows of `mdim` numbers instead of `rdim`. With
-    gradients on, through the Gram matrix of the right side; gradient 0 at rows of zeros.
+    `|l_i R| = |l_i R_Rᴴ|` where R_R is the triangle of the right side: rows of `mdim` numbers instead of `rdim`. The
+    gradient goes through the Gram matrix of the right side, in float64; it is 0 at rows of zeros.
 
     Returns:
         `[*leading, ldim]`, real, in the dtype of contractions.
@@ -33,18 +33,25 @@ def row_norms(matrix: Chain) -> Float[Tensor, "*leading ldim"]:
     tensor([ 5., 10.])
 
     """
-    if torch.is_grad_enabled() and matrix.requires_grad:
-        return _row_norms_by_gram(matrix)
-    out = torch.empty(math.prod(matrix.leading), matrix.ldim, dtype=real_dtype(matrix), device=matrix.device)
     with torch.no_grad():
-        for start, stop, piece in pieces(matrix):
-            halves = plan_halves(piece, "row_norms")
-            short = part(piece, 0, halves.cut).factors
-            if halves.right:
-                triangle = evaluate(halves.right, right_factors(piece, halves.cut))
-                short = (*short, triangle.with_tensor(triangle.tensor.mH))
-            rows = upcast(contracted(Chain.of(short, piece.leading), "row_norms").expanded())
-            out[start:stop] = lengths(rows, -1).reshape(stop - start, -1)
+        values = _row_norms(matrix)
+    if not (torch.is_grad_enabled() and matrix.requires_grad):
+        return values
+    squares = _row_squares(matrix)
+    slope = torch.where(values > 0, 0.5 / torch.where(values > 0, values, 1).to(squares.dtype), 0)
+    return values + ((squares - squares.detach()) * slope).to(values.dtype)  # d|r| = d|r|² / 2|r|
+
+
+def _row_norms(matrix: Chain) -> Tensor:
+    out = torch.empty(math.prod(matrix.leading), matrix.ldim, dtype=real_dtype(matrix), device=matrix.device)
+    for start, stop, piece in pieces(matrix):
+        halves = plan_halves(piece, "row_norms")
+        short = part(piece, 0, halves.cut).factors
+        if halves.right:
+            triangle = evaluate(halves.right, right_factors(piece, halves.cut))
+            short = (*short, triangle.with_tensor(triangle.tensor.mH))
+        rows = upcast(contracted(Chain.of(short, piece.leading), "row_norms").expanded())
+        out[start:stop] = lengths(rows, -1).reshape(stop - start, matrix.ldim)
     return out.reshape(*matrix.leading, matrix.ldim)
 
 
@@ -139,12 +146,11 @@ def _ones(matrix: Chain, rows: int, cols: int) -> Factor:
     return Factor(tensor[(None,) * len(matrix.leading)], tuple(Axis(size, 1) for size in matrix.leading))
 
 
-def _row_norms_by_gram(matrix: Chain) -> Tensor:
-    cut = matrix.waist
-    left, right = part(matrix, 0, cut), part(matrix, cut, len(matrix.factors))
-    rows = contracted(left, "row_norms")
+def _row_squares(matrix: Chain) -> Tensor:
+    """Return the squared lengths of rows in float64, connected to the factors: `l_i (R Rᴴ) l_iᴴ`."""
+    wide = matrix.like(factor.with_tensor(factor.tensor.to(wide_dtype(factor.tensor))) for factor in matrix.factors)
+    cut = wide.waist
+    right = part(wide, cut, len(wide.factors))
+    rows = contracted(part(wide, 0, cut), "row_norms")
     gram = contracted(beside(right, adjoint(right)), "row_norms")
-    seen = upcast(rows.expanded())
-    squares = (multiply(rows, gram).expanded() * seen.conj()).sum(-1).real
-    alive = squares > 0
-    return torch.where(alive, torch.where(alive, squares, 1).sqrt(), 0)
+    return (multiply(rows, gram).expanded() * rows.expanded().conj()).sum(-1).real

@@ -117,7 +117,8 @@ def svd(matrix: Chain) -> SVD:
     `Vh` is the transpose of the usual thing, `[*leading, rdim, rank]`; for complex matrices it is `conj(V)`, so that
     the formula holds to the letter. Signs as in `factored_svd`. The number of singular values is the smallest width
     of the chain. Differentiable in functions that do not depend on what is not determined (signs, and the basis of a
-    subspace whose singular values coincide or vanish).
+    subspace whose singular values coincide or vanish): projectors on clusters, the isometry `U Vhᵀ`, symmetric
+    functions of S. For the matrix itself where values coincide, ask `collapse_l`, `collapse_r` or `truncate`.
 
     Returns:
         SVD `(U [*leading, ldim, rank], S [*leading, rank], Vh [*leading, rdim, rank])` in the dtype of contractions.

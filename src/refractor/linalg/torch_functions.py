@@ -11,7 +11,7 @@ import torch
 from refractor.base.errors import ArgumentError
 from refractor.linalg.chain import Chain
 from refractor.linalg.eigen import eigenvalues
-from refractor.linalg.norms import norm, numerical_rank
+from refractor.linalg.norms import norm
 from refractor.linalg.svd import SVD, singular_values, svd
 from refractor.linalg.trace import trace
 
@@ -44,6 +44,22 @@ def _norm(matrix: Chain, ord: object = None, **options: object) -> torch.Tensor:
     return _matrix_norm(matrix, ord, **options)
 
 
+def _matrix_rank(
+    matrix: Chain,
+    tol: float | None = None,
+    hermitian: bool = False,
+    *,
+    atol: float | None = None,
+    rtol: float | None = None,
+) -> torch.Tensor:
+    """Count as PyTorch does: `tol` and `atol` are absolute, `rtol` is relative to the largest value."""
+    values = singular_values(matrix).detach()
+    absolute = tol if atol is None else atol
+    if rtol is None:
+        rtol = max(matrix.ldim, matrix.rdim) * torch.finfo(values.dtype).eps if absolute is None else 0.0
+    return (values > (rtol * values[..., :1]).clamp_min(absolute or 0.0)).sum(-1)
+
+
 def _no_options(name: str, options: Mapping[str, object]) -> None:
     if options:
         raise ArgumentError(f"{name} of a factored matrix takes no {', '.join(options)}.")
@@ -63,7 +79,7 @@ ANSWERS: Mapping[Any, Callable[..., object]] = {
     torch.linalg.eigvals: eigenvalues,
     torch.linalg.matrix_norm: _matrix_norm,
     torch.linalg.norm: _norm,
-    torch.linalg.matrix_rank: numerical_rank,
+    torch.linalg.matrix_rank: _matrix_rank,
     torch.trace: trace,
     torch.matmul: _matmul,
     torch.Tensor.matmul: _matmul,

@@ -15,6 +15,7 @@ from refractor.base.errors import ArgumentError, BudgetError, RefractorError, Sh
 def test_every_error_is_a_refractor_error_and_a_builtin_one() -> None:
     tree = {
         errors.ArgumentError: ValueError,
+        errors.OutOfRangeError: IndexError,
         errors.ShapeError: ValueError,
         errors.ConfigError: ValueError,
         errors.UnknownNameError: KeyError,

@@ -466,6 +466,10 @@ def pytorch(M: FactoredMatrix, D: Tensor) -> None:
     close(torch.linalg.matrix_norm(M), torch.linalg.matrix_norm(D), M)
     close(torch.linalg.matrix_norm(M, "nuc"), torch.linalg.matrix_norm(D, "nuc"), M)
     close(torch.linalg.matrix_norm(M, 2), torch.linalg.matrix_norm(D, 2), M)
+    if D.numel():
+        top = torch.linalg.svdvals(D)[..., :1].max().item()
+        for options in ({"rtol": 1e-3}, {"atol": 1e-3 * top, "rtol": 0.0}, {"tol": 1e-3 * top}):
+            assert torch.equal(torch.linalg.matrix_rank(M, **options), torch.linalg.matrix_rank(D, **options))
 
 
 def pytorch_square(M: FactoredMatrix, D: Tensor) -> None:

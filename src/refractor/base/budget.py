@@ -1,8 +1,10 @@
 """What an operation will cost in bytes, and whether it fits, said before it runs."""
 
+import math
+
 import torch
 
-from refractor.base.errors import BudgetError
+from refractor.base.errors import ArgumentError, BudgetError
 
 HEADROOM = 0.9  # share of the free memory that one result may take; the rest is for temporaries of the run itself
 
@@ -46,6 +48,8 @@ def check_fits(
         BudgetError: `nbytes` is above the limit; the message has both figures.
 
     """
+    if limit is not None and (not isinstance(limit, int | float) or math.isnan(limit)):
+        raise ArgumentError(f"limit must be a number of bytes; {limit!r} came.")
     allowed = int(HEADROOM * available_bytes(device)) if limit is None else limit
     if nbytes > allowed:
         raise BudgetError(

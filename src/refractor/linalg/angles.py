@@ -47,11 +47,10 @@ def principal_angles(
     """
     matrix, other = as_chain(matrix, "principal_angles"), as_chain(other, "principal_angles")
     check_member("space", space, ("column", "row"))
+    check_one_space(matrix, other, space)
     if space == "row":
         return principal_angles(transposed(matrix), transposed(other), "column", tol)
     described = f"{list(matrix.shape)} and {list(other.shape)}"
-    if matrix.ldim != other.ldim:
-        raise ShapeError(f"column spaces of {described} do not lie in one space: {matrix.ldim} and {other.ldim} rows.")
     check_alike(matrix.factors[0].tensor, other.factors[0].tensor, described)
     leading = broadcast_sizes([matrix.leading, other.leading], described)
     with torch.no_grad():
@@ -68,6 +67,22 @@ def principal_angles(
         angles = torch.where(cosines**2 > 0.5, torch.asin(sines[..., : len(place)]), torch.acos(cosines))
         angles = torch.where(place < count[..., None], angles, torch.nan)
         return angles.to(matrix.device, real_dtype(matrix))
+
+
+def check_one_space(matrix: Chain, other: Chain, space: str) -> None:
+    """Raise unless the column (row) spaces of two matrices lie in one space.
+
+    Raises:
+        ShapeError: they have different numbers of rows (columns).
+
+    """
+    one, two = (matrix.ldim, other.ldim) if space == "column" else (matrix.rdim, other.rdim)
+    if one != two:
+        counted = "rows" if space == "column" else "columns"
+        raise ShapeError(
+            f"{space} spaces of {list(matrix.shape)} and {list(other.shape)} do not lie in one space: {one} and {two} "
+            f"{counted}."
+        )
 
 
 def _basis(matrix: Chain, leading: tuple[int, ...]) -> Chain:

@@ -207,10 +207,13 @@ def check_given(given: Sequence[Tensor | Grouped]) -> None:
     """
     for place, each in enumerate(given):
         if isinstance(each, Chain):
-            raise ArgumentError(f"factor {place} is a factored matrix already; write the product with @.")
-        if not isinstance(each, Tensor | Grouped):
             raise ArgumentError(
-                f"factor {place} must be a torch.Tensor; {type(each).__name__} came. Convert it with torch.as_tensor."
+                f"factor {place}: a {type(each).__name__} came. Write products of factored matrices with @."
+            )
+        tensor = each.tensor if isinstance(each, Grouped) else each
+        if not isinstance(tensor, Tensor):
+            raise ArgumentError(
+                f"factor {place} must be a torch.Tensor; {type(tensor).__name__} came. Convert it with torch.as_tensor."
             )
     tensors = [each if isinstance(each, Tensor) else each.tensor for each in given]
     for place, tensor in enumerate(tensors):

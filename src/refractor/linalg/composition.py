@@ -14,7 +14,7 @@ from refractor.linalg.blocks import BLOCK
 from refractor.linalg.chain import Chain, as_chain, check_alike, part, transposed
 from refractor.linalg.evaluate import contracted, evaluate
 from refractor.linalg.factor import expand_leading
-from refractor.linalg.finite import check_finite
+from refractor.linalg.finite import check_factors, check_finite
 from refractor.linalg.leading import Axis
 from refractor.linalg.svd import real_dtype
 from refractor.linalg.sweep import plan_halves
@@ -65,7 +65,9 @@ def pairwise_norms(left: Chain, right: Chain, wanted: Bool[Tensor, "..."] | None
         cols, col_axes = _reduced(transposed(right))
         mask = _stored_mask(wanted, row_axes, col_axes, rows.shape[0], cols.shape[0])
         stored = _norms(rows, cols.mT, mask)
-        check_finite(stored[mask.to(stored.device)], left, "pairwise_norms")
+        if not bool(torch.isfinite(stored[mask.to(stored.device)]).all()):
+            check_factors(right, "pairwise_norms (right)")
+            check_finite(stored[mask.to(stored.device)], left, "pairwise_norms")
         stored = stored.reshape([axis.stored for axis in (*row_axes, *col_axes)])
         found = expand_leading(stored, (*row_axes, *col_axes), trailing=0).to(real_dtype(left))
         return found if wanted is None else torch.where(wanted.to(found.device), found, torch.nan)

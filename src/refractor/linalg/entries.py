@@ -7,6 +7,7 @@ from jaxtyping import Inexact, Int
 from torch import Tensor
 
 from refractor.base.budget import check_fits
+from refractor.base.checks import check_int
 from refractor.base.errors import ArgumentError, OutOfRangeError, ShapeError
 from refractor.linalg.chain import Chain
 from refractor.linalg.contract import upcast
@@ -43,7 +44,7 @@ def entries(matrix: Chain, rows: Int[Tensor, "..."], cols: Int[Tensor, "..."]) -
 
     """
     rows, cols = place_indices(rows, matrix.ldim, "rows", matrix), place_indices(cols, matrix.rdim, "cols", matrix)
-    rows, cols = torch.broadcast_tensors(rows, cols)
+    rows, cols = paired(rows, cols)
     shape = rows.shape
     check_fits(
         math.prod(matrix.leading) * rows.numel() * matrix.compute_dtype.itemsize,
@@ -127,6 +128,7 @@ def get_corner(matrix: Chain, k: int = 3) -> Inexact[Tensor, "..."]:
             [2., 2.]])
 
     """
+    check_int("k", k, least=0)
     corner = indexed(matrix, tuple(slice(k) for _ in range(matrix.ndim)))
     return formed(corner, "get_corner")
 
@@ -178,6 +180,23 @@ def place_indices(given: Int[Tensor, "..."] | int, size: int, name: str, matrix:
         )
     places = places.long()
     return torch.where(places < 0, places + size, places)
+
+
+def paired(rows: Tensor, cols: Tensor) -> tuple[Tensor, Tensor]:
+    """Return rows and columns broadcast to one shape.
+
+    Raises:
+        ShapeError: their shapes do not fit.
+
+    """
+    try:
+        shape = torch.broadcast_shapes(rows.shape, cols.shape)
+    except RuntimeError as error:
+        raise ShapeError(
+            f"rows and columns name one place each and must broadcast; shapes {list(rows.shape)} and "
+            f"{list(cols.shape)} came. For every row with every column use block(rows, cols)."
+        ) from error
+    return rows.expand(shape), cols.expand(shape)
 
 
 def _gathered(matrix: Chain, rows: Tensor, cols: Tensor) -> Tensor:

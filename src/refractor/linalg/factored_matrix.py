@@ -11,7 +11,7 @@ from jaxtyping import Inexact
 from torch import Tensor
 
 from refractor.base.budget import format_bytes
-from refractor.base.errors import ArgumentError, ShapeError
+from refractor.base.errors import ArgumentError, OutOfRangeError, ShapeError
 from refractor.linalg import eigen as _eigen
 from refractor.linalg import entries as _entries
 from refractor.linalg import low_rank as _low_rank
@@ -25,7 +25,7 @@ from refractor.linalg.chain import Chain, adjoint, as_chain, check_given, joined
 from refractor.linalg.evaluate import contracted
 from refractor.linalg.explain import explain
 from refractor.linalg.factor import Grouped
-from refractor.linalg.identity import IdentityPlus, times_vector
+from refractor.linalg.identity import IdentityPlus, check_vector, times_vector
 from refractor.linalg.indexing import indexed, unsqueezed
 from refractor.linalg.scaling import scaled, times
 from refractor.linalg.sums import added
@@ -213,6 +213,7 @@ class FactoredMatrix(Chain):
 
     def __rmatmul__(self, other: object) -> "FactoredMatrix | Tensor":
         if isinstance(other, Tensor) and other.ndim < 2:
+            check_vector(other, self.ldim, self)
             return times_vector(self.T, other)
         product = joined(Chain(_factor(other)), self)
         return self.of(product.factors, product.leading)
@@ -252,6 +253,10 @@ class FactoredMatrix(Chain):
     # as a container
     def size(self, dim: int | None = None) -> torch.Size | int:
         """Return the shape, or one entry of it."""
+        if dim is not None and not -self.ndim <= dim < self.ndim:
+            raise OutOfRangeError(
+                f"size({dim}) of shape {list(self.shape)}: dim must be {-self.ndim} … {self.ndim - 1}."
+            )
         return self.shape if dim is None else self.shape[dim]
 
     def __len__(self) -> int:

@@ -46,14 +46,32 @@ class IdentityPlus(Generic[ChainT]):
     """
 
     __array_ufunc__ = None  # numpy arrays leave `array @ (I + M)` to us
-    __slots__ = ("matrix",)
+    __slots__ = ("_matrix",)
+    _matrix: ChainT
 
     def __init__(self, matrix: ChainT) -> None:
         check_square(matrix, "identity_plus")
-        self.matrix = matrix
+        object.__setattr__(self, "_matrix", matrix)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise ArgumentError(f"I + M never changes; make a new one instead of setting {name!r}.")
 
     def __repr__(self) -> str:
         return f"I + {self.matrix!r}"
+
+    @property
+    def matrix(self) -> ChainT:
+        """M."""
+        return self._matrix
+
+    def __array__(self, *args: object, **kwargs: object) -> object:
+        """Refuse to become an array in silence.
+
+        Raises:
+            ArgumentError: always.
+
+        """
+        raise ArgumentError(f"I + M of shape {list(self.shape)} is not formed in silence; use (I + M).dense().numpy().")
 
     @property
     def shape(self) -> torch.Size:
@@ -153,12 +171,22 @@ def times_vector(matrix: Chain, vector: Tensor) -> Inexact[Tensor, "*leading ldi
         ShapeError: the length does not fit.
 
     """
-    if vector.shape[-1:] != (matrix.rdim,):
-        raise ShapeError(
-            f"a vector of {matrix.rdim} entries is needed for shape {list(matrix.shape)}; {list(vector.shape)} came."
-        )
+    check_vector(vector, matrix.rdim, matrix)
     chain = joined(matrix, Chain(vector[:, None]))
     return contracted(chain, "M @ v").expanded()[..., 0].to(matrix.dtype)
+
+
+def check_vector(vector: Tensor, length: int, matrix: Chain) -> None:
+    """Raise unless a vector has as many entries as a matrix has rows or columns.
+
+    Raises:
+        ShapeError: it has another number.
+
+    """
+    if vector.shape != (length,):
+        raise ShapeError(
+            f"a vector of {length} entries is needed for shape {list(matrix.shape)}; {list(vector.shape)} came."
+        )
 
 
 def _plus_identity(core: Factor) -> Tensor:

@@ -6,6 +6,7 @@ for itself: a list of rows and a list of columns give the block of all pairs. An
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import SupportsIndex
 
 import numpy as np
 import torch
@@ -82,7 +83,9 @@ def _resolved(matrix: Chain, index: tuple[object, ...]) -> list[Item]:
     ready = [_converted(item, matrix, index) for item in index]
     taken = sum(_axes_of(item) for item in ready)
     ellipses = [place for place, item in enumerate(ready) if item is Ellipsis]
-    if taken > matrix.ndim or len(ellipses) > 1:
+    if len(ellipses) > 1:
+        raise ArgumentError(f"index {_written(index)} may have ... once only.")
+    if taken > matrix.ndim:
         raise ArgumentError(
             f"index {_written(index)} has more than the {matrix.ndim} axes of shape {list(matrix.shape)}."
         )
@@ -106,7 +109,7 @@ def _converted(item: object, matrix: Chain, index: tuple[object, ...]) -> object
     if isinstance(item, bool | np.bool_) or (isinstance(item, Tensor) and item.dtype == torch.bool and not item.ndim):
         raise ArgumentError(f"True and False are no indices of a factored matrix; index {_written(index)} came.")
     if isinstance(item, list | np.ndarray | range):
-        item = torch.as_tensor(np.asarray(item) if len(item) else np.zeros(0, dtype=np.int64))
+        item = _listed(item, index)
     if isinstance(item, np.integer):
         item = int(item)
     if isinstance(item, Tensor):
@@ -121,6 +124,16 @@ def _converted(item: object, matrix: Chain, index: tuple[object, ...]) -> object
         f"a factored matrix is indexed by integers, slices, ..., None, lists and masks; {type(item).__name__} came in "
         f"{_written(index)}."
     )
+
+
+def _listed(item: Sequence[object] | np.ndarray, index: tuple[object, ...]) -> Tensor:
+    try:
+        array = np.asarray(item) if len(item) else np.zeros(0, dtype=np.int64)
+    except ValueError:  # rows of different lengths
+        array = np.asarray("")
+    if array.dtype.kind not in "biufc":  # what is no integer is refused with its dtype
+        raise ArgumentError(f"indices must be integers or booleans; {_written(index)} came.")
+    return torch.as_tensor(array)
 
 
 def _axes_of(item: object) -> int:
@@ -162,6 +175,10 @@ def _in_range(item: object, axis: int, matrix: Chain) -> Item:
                 f"{list(matrix.shape)}."
             )
         return torch.where(item < 0, item + size, item).long()
+    if isinstance(item, slice) and any(
+        bound is not None and not isinstance(bound, SupportsIndex) for bound in (item.start, item.stop, item.step)
+    ):
+        raise ArgumentError(f"the bounds of a slice must be integers; {item} came.")
     if isinstance(item, slice) and item.step is not None and item.step < 1:
         raise ArgumentError(f"steps of slices must be positive, as for tensors; {item.step} came.")
     return item if isinstance(item, slice) else None
@@ -198,7 +215,11 @@ def _pick(items: Sequence[Item]) -> _Pick | None:
         place += not isinstance(item, int)
     if not axes:
         return None
-    sizes = torch.broadcast_shapes(*(each.shape for each in entries))
+    try:
+        sizes = torch.broadcast_shapes(*(each.shape for each in entries))
+    except RuntimeError as error:
+        shapes = " and ".join(str(list(each.shape)) for each in entries)
+        raise ShapeError(f"lists in an index must broadcast against each other; shapes {shapes} came.") from error
     adjacent = places[-1] - places[0] == len(places) - 1
     return _Pick(tuple(axes), tuple(entries), places[0] if adjacent else 0, tuple(sizes))
 

@@ -13,7 +13,7 @@ from refractor.base.errors import ArgumentError, ShapeError
 from refractor.linalg.blocks import BLOCK, pieces, sides, strips
 from refractor.linalg.chain import Chain, transposed
 from refractor.linalg.contract import lengths
-from refractor.linalg.entries import entries, place_indices
+from refractor.linalg.entries import entries, paired, place_indices
 from refractor.linalg.indexing import indexed
 from refractor.linalg.scaling import times
 from refractor.linalg.trace import check_square
@@ -82,6 +82,7 @@ def maximum(matrix: Chain, dim: int | None = None) -> Float[Tensor, "..."]:
     tensor([ 4., -3.])
 
     """
+    _check_ordered(matrix, "max")
     axis = None if dim is None else matrix_axis(matrix, dim)
     return topk(matrix, 1, axis).values.squeeze(-1 if axis is None else axis)
 
@@ -115,6 +116,7 @@ def diagonal_argmax_share(matrix: Chain) -> Float[Tensor, "*leading"]:
 
     """
     check_square(matrix, "diagonal_argmax_share")
+    _check_ordered(matrix, "diagonal_argmax_share")
     own = torch.arange(matrix.ldim, device=matrix.device)
     return (argmax(matrix, -1) == own).to(matrix.compute_dtype).mean(-1)
 
@@ -140,9 +142,7 @@ def rank_of(matrix: Chain, row: Int[Tensor, "..."] | int, col: Int[Tensor, "..."
 
     """
     _check_ordered(matrix, "rank_of")
-    rows, cols = torch.broadcast_tensors(
-        place_indices(row, matrix.ldim, "row", matrix), place_indices(col, matrix.rdim, "col", matrix)
-    )
+    rows, cols = paired(place_indices(row, matrix.ldim, "row", matrix), place_indices(col, matrix.rdim, "col", matrix))
     shape, rows, cols = rows.shape, rows.reshape(-1), cols.reshape(-1)
     with torch.no_grad():
         out = torch.empty(math.prod(matrix.leading), len(rows), dtype=torch.long, device=matrix.device)

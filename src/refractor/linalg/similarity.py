@@ -6,6 +6,7 @@ from torch import Tensor
 from refractor.base.errors import ShapeError
 from refractor.linalg.chain import Chain, adjoint, as_chain, joined
 from refractor.linalg.factor import expand_leading
+from refractor.linalg.leading import broadcast_sizes
 from refractor.linalg.norms import norm
 from refractor.linalg.trace import trace_factor
 
@@ -33,6 +34,7 @@ def inner(matrix: Chain, other: Chain) -> Inexact[Tensor, "*leading"]:
         raise ShapeError(
             f"an inner product needs matrices of one shape; {list(matrix.shape)} and {list(other.shape)} came."
         )
+    broadcast_sizes([matrix.leading, other.leading], f"{list(matrix.shape)} and {list(other.shape)}")
     found = trace_factor(joined(adjoint(matrix), other))
     return expand_leading(found.tensor[..., 0, 0], found.axes, trailing=0).to(matrix.compute_dtype)
 

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, Inexact, Int
 from torch import Tensor
 
+from refractor.base.checks import check_float
 from refractor.base.numerics import LAW_TOLERANCE
 from refractor.linalg.chain import Chain, ChainT, adjoint
 from refractor.linalg.contract import multiply, wide_dtype
@@ -181,6 +182,8 @@ def singular_clusters(matrix: Chain, tol: float | None = None) -> Int[Tensor, "*
     tensor([0, 0, 1])
 
     """
+    if tol is not None:
+        check_float("tol", tol, least=0.0)
     with torch.no_grad():
         values = singular_values(matrix)
         return clusters(values, LAW_TOLERANCE[real_dtype(matrix)] if tol is None else tol)

@@ -3,6 +3,7 @@
 Forming the product in silence is what a factored matrix exists to avoid.
 """
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -70,12 +71,19 @@ def _matmul(left: Any, right: Any) -> object:
 
 
 def _mul(left: Any, right: Any) -> object:
+    if isinstance(left, Chain) and isinstance(right, Chain):
+        raise ArgumentError("two factored matrices are not multiplied entry by entry; for the matrix product use @.")
     return left * right if isinstance(left, Chain) else right * left
+
+
+def _svdvals(matrix: Chain, **options: object) -> torch.Tensor:
+    _no_options("torch.linalg.svdvals", options)
+    return singular_values(matrix)
 
 
 ANSWERS: Mapping[Any, Callable[..., object]] = {
     torch.linalg.svd: _svd,
-    torch.linalg.svdvals: singular_values,
+    torch.linalg.svdvals: _svdvals,
     torch.linalg.eigvals: eigenvalues,
     torch.linalg.matrix_norm: _matrix_norm,
     torch.linalg.norm: _norm,
@@ -92,6 +100,8 @@ ANSWERS: Mapping[Any, Callable[..., object]] = {
 }
 """Functions of PyTorch that a factored matrix answers."""
 
+ALIASES: Mapping[Any, str] = {torch.mm: "torch.mm"}  # PyTorch finds the same function under torch.spmm first
+
 
 def answer(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None) -> object:
     """Answer a function of PyTorch that was called with a factored matrix.
@@ -101,9 +111,13 @@ def answer(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any] | Non
 
     """
     known = ANSWERS.get(function)
+    name = ALIASES.get(function) or torch.overrides.resolve_name(function) or str(function)
     if known is not None:
+        try:
+            inspect.signature(known).bind(*args, **(kwargs or {}))
+        except TypeError as error:
+            raise ArgumentError(f"{name} of a factored matrix cannot be asked so: {error}.") from error
         return known(*args, **(kwargs or {}))
-    name = torch.overrides.resolve_name(function) or str(function)
     raise ArgumentError(
         f"{name} would need the product of a factored matrix, which is not formed in silence. Ask the matrix itself "
         "(eigenvalues, svd(), S, norm(), trace(), diagonal(), topk(k), …), or form it with M.dense() where it is small."

@@ -36,7 +36,7 @@ def main() -> None:
         counter = FlopCounterMode(display=False)
         with counter:
             ask()
-        predicted = sum(step.flops for step in plan.steps if step.what.startswith(("(", "blocks", "<")))
+        predicted = sum(step.flops for step in plan.steps if step.what.startswith(("(", "blocks", "<", "Q[")))
         measured = counter.get_total_flops()
         extra, held = extra_bytes(ask), plan.peak_bytes
         ratio = measured / predicted if predicted else float("nan")

@@ -17,7 +17,7 @@ from refractor.linalg.indexing import indexed
 from refractor.linalg.leading import Axis
 from refractor.linalg.trace import check_square
 
-GATHERED = 16_000_000  # entries that are gathered from a factor at a time
+GATHERED = 8_000_000  # entries of gathered rows, or of what they become, that are held at a time
 
 
 def entries(matrix: Chain, rows: Int[Tensor, "..."], cols: Int[Tensor, "..."]) -> Inexact[Tensor, "..."]:
@@ -53,11 +53,7 @@ def entries(matrix: Chain, rows: Int[Tensor, "..."], cols: Int[Tensor, "..."]) -
         matrix.device,
     )
     flat_rows, flat_cols = rows.reshape(-1), cols.reshape(-1)
-    widest = max(
-        math.prod(axis.stored for axis in factor.axes) * width
-        for factor, width in ((matrix.factors[0], matrix.widths[1]), (matrix.factors[-1], matrix.widths[-2]))
-    )
-    step = max(1, GATHERED // max(1, widest))
+    step = places_at_once(matrix)
     pieces = [
         _gathered(matrix, flat_rows[start : start + step], flat_cols[start : start + step])
         for start in range(0, max(1, len(flat_rows)), step)
@@ -180,6 +176,15 @@ def place_indices(given: Int[Tensor, "..."] | int, size: int, name: str, matrix:
         )
     places = places.long()
     return torch.where(places < 0, places + size, places)
+
+
+def places_at_once(matrix: Chain) -> int:
+    """Return how many places are gathered at a time."""
+    widest = max(
+        math.prod(axis.stored for axis in factor.axes) * width
+        for factor, width in ((matrix.factors[0], matrix.widths[1]), (matrix.factors[-1], matrix.widths[-2]))
+    )
+    return max(1, GATHERED // max(1, widest, math.prod(matrix.leading) * matrix.mdim))
 
 
 def paired(rows: Tensor, cols: Tensor) -> tuple[Tensor, Tensor]:

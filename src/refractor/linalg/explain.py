@@ -10,6 +10,7 @@ from refractor.base.errors import unknown_name
 from refractor.linalg.blocks import BLOCK, pieces
 from refractor.linalg.chain import Chain, adjoint, beside, part
 from refractor.linalg.eigen import plan_rotation
+from refractor.linalg.entries import places_at_once
 from refractor.linalg.factor import Factor
 from refractor.linalg.leading import Axis
 from refractor.linalg.plan import Node, arithmetic, choose, operands, product_orders, rotated
@@ -128,6 +129,18 @@ def _core_flops(matrix: Chain, per_core: float, rows: int, cols: int) -> int:
     return int(math.prod(matrix.leading) * per_core * rows * cols * min(rows, cols))
 
 
+def _bases(node: Node, names: Sequence[str]) -> list[Step]:
+    """Return the orthonormal factors that a sweep takes out: `Q = T R⁻¹` for every triangle R."""
+    steps = [step for each in node.parts for step in _bases(each, names)]
+    if node.kind != "triangle":
+        return steps
+    tall = node.parts[0].shape
+    stored = [axis.stored for axis in tall.axes if not axis.shared]
+    item = node.held // max(1, node.shape.entries)
+    shape, name = (*stored, tall.rows, tall.cols), node.formula(names).replace("R[", "Q[", 1)
+    return [*steps, Step(name, shape, 2 * tall.entries * tall.cols, tall.entries * item)]
+
+
 def _product(matrix: Chain) -> Planned:
     node = choose(product_orders(operands(matrix), arithmetic(matrix)), "dense", matrix, limit=math.inf)
     return _steps(node, _names(len(matrix.factors))), node.peak
@@ -171,6 +184,11 @@ def _reduction(matrix: Chain, *, vectors: bool, formed: bool) -> Planned:
     steps.append(core)
     peak = max(peak, held + 8 * count * rows * cols)
     if vectors:
+        for node, labels in ((halves.left, names), (halves.right, [f"{name}ᴴ" for name in reversed(names)])):
+            bases = _bases(node, labels) if node else []
+            steps += bases
+            held += sum(step.nbytes for step in bases)
+        peak = max(peak, held)
         for word, outer in (("U", matrix.ldim), ("V", matrix.rdim)):
             nbytes = count * outer * rank * item if formed else 0
             flops = 2 * count * outer * rank * rank if formed else 0
@@ -215,7 +233,8 @@ def _stream(matrix: Chain) -> Planned:
         block = min(entries, BLOCK) * matrix.compute_dtype.itemsize
         tile = Step("blocks of the product", piece.shape, 2 * entries * piece.mdim, block)
         _add(steps, tile.what, tile)
-        peak = max(peak, held + block)
+        tiles = count * piece.mdim * piece.rdim * matrix.compute_dtype.itemsize  # the right side once more, in tiles
+        peak = max(peak, held + tiles + block)
     return list(steps.values()), peak
 
 
@@ -241,19 +260,57 @@ def _ends(matrix: Chain, *, rows: bool, cols: bool) -> Planned:
     return _steps(node, names), node.peak
 
 
+def _variance(matrix: Chain) -> Planned:
+    """Plan the variance of all entries: the norm of the matrix with centred columns, and their means."""
+    (first, grams), (second, sums) = _grams(matrix), _ends(matrix, rows=True, cols=False)
+    return [*first, *second], max(grams, sums) + matrix.factors[0].nbytes
+
+
+def _lengths(matrix: Chain) -> Planned:
+    """Plan lengths of rows: the right side reduced to a triangle, then the left side times that."""
+    steps: dict[str, Step] = {}
+    peak, names = 0, _names(len(matrix.factors))
+    for _, _, piece in pieces(matrix):
+        halves = plan_halves(piece, "row_norms")
+        short, labels, held = list(piece.factors[: halves.cut]), names[: halves.cut], 0
+        if halves.right:
+            for step in _steps(halves.right, [f"{name}ᴴ" for name in reversed(names)]):
+                _add(steps, f"{step.what} in parts", step)
+            shape, held = halves.right.shape, halves.right.held
+            blank = (
+                piece.factors[-1]
+                .tensor.new_empty(())
+                .expand(*(axis.stored for axis in shape.axes), shape.cols, shape.rows)
+            )
+            short, labels = [*short, Factor(blank, shape.axes)], [*labels, "Rᴴ"]
+        node = choose(
+            product_orders([*operands(Chain.of(short, piece.leading))], arithmetic(piece)), "row_norms", piece
+        )
+        for step in _steps(node, labels):
+            _add(steps, f"{step.what} in parts", step)
+        peak = max(peak, halves.right.peak if halves.right else 0, held + node.peak)
+    return list(steps.values()), peak
+
+
 def _gather(matrix: Chain) -> Planned:
-    place = Axis(matrix.ldim, matrix.ldim)
+    check_square(matrix, "diagonal")
+    steps, _ = _gathered(matrix, matrix.ldim)
+    return steps, _gathered(matrix, min(matrix.ldim, places_at_once(matrix)))[1]
+
+
+def _gathered(matrix: Chain, count: int) -> Planned:
+    place = Axis(count, count)
     first, *middle, last = matrix.factors
     names = _names(len(matrix.factors))
     names[0], names[-1] = f"{names[0]}[i]", f"{names[-1]}[:, i]"
     one = matrix.factors[0].tensor.new_empty(())
     stored = [[axis.stored for axis in factor.axes] for factor in matrix.factors]
     gathered = [
-        Factor(one.expand(*stored[0], matrix.ldim, 1, first.cols), (*first.axes, place)),
-        *(Factor(each.tensor.unsqueeze(-3), (*each.axes, Axis(matrix.ldim, 1))) for each in middle),
-        Factor(one.expand(*stored[-1], matrix.ldim, last.rows, 1), (*last.axes, place)),
+        Factor(one.expand(*stored[0], count, 1, first.cols), (*first.axes, place)),
+        *(Factor(each.tensor.unsqueeze(-3), (*each.axes, Axis(count, 1))) for each in middle),
+        Factor(one.expand(*stored[-1], count, last.rows, 1), (*last.axes, place)),
     ]
-    chain = Chain.of(gathered, (*matrix.leading, matrix.ldim))
+    chain = Chain.of(gathered, (*matrix.leading, count))
     node = choose(product_orders(operands(chain), arithmetic(chain)), "diagonal", chain, limit=math.inf)
     return _steps(node, names), node.peak
 
@@ -278,10 +335,11 @@ _PLANS: Mapping[Callable[[Chain], Planned], tuple[str, ...]] = {
     _vectors: ("svd", "U", "V", "Vh", "collapse_l", "collapse_r"),
     _factored_vectors: ("factored_svd", "make_even", "truncate", "round"),
     _grams: ("norm",),
-    _stream: ("argmax", "topk", "max", "min", "rank_of", "diagonal_argmax_share", "row_norms", "col_norms"),
+    _stream: ("argmax", "topk", "max", "min", "rank_of", "diagonal_argmax_share"),
     _gather: ("diagonal", "entries"),
     lambda matrix: _ends(matrix, rows=True, cols=True): ("sum", "mean"),
-    lambda matrix: _ends(matrix, rows=True, cols=False): ("var",),
+    _variance: ("var",),
+    _lengths: ("row_norms", "col_norms"),
 }
 QUESTIONS: Mapping[str, Callable[[Chain], Planned]] = MappingProxyType(
     {name: plan for plan, names in _PLANS.items() for name in names}

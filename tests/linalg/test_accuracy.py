@@ -90,3 +90,13 @@ def test_values_far_from_one_neither_overflow_nor_vanish() -> None:
         torch.testing.assert_close(matrix.norm().double(), torch.linalg.matrix_norm(exact), rtol=1e-5, atol=0.0)
         torch.testing.assert_close(matrix.S.double(), torch.linalg.svdvals(exact)[:3], rtol=1e-4, atol=0.0)
         torch.testing.assert_close(matrix.row_norms().double(), exact.norm(dim=-1), rtol=1e-4, atol=0.0)
+
+
+def test_a_norm_does_not_lose_what_the_factors_nearly_cancel() -> None:
+    """Rows of the first factor nearly annihilate the second: squares would be below the rounding of their terms."""
+    first = torch.tensor([[1.0, -1.0 + 2**-12], [1.0, -1.0 + 2**-11]])
+    factors = (first, torch.ones(2, 3), torch.eye(3)[:, :2])
+    exact = factors[0].double() @ factors[1].double() @ factors[2].double()
+    for matrix in (FactoredMatrix(*factors), FactoredMatrix(*factors).T):
+        torch.testing.assert_close(matrix.norm().double(), torch.linalg.matrix_norm(exact), rtol=1e-5, atol=0.0)
+        torch.testing.assert_close(matrix.norm(), torch.linalg.vector_norm(matrix.S), rtol=1e-5, atol=0.0)

@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 
+import torch
+from torch import Tensor
+
 from refractor.linalg.chain import Chain
-from refractor.linalg.contract import multiply
-from refractor.linalg.factor import Factor
+from refractor.linalg.contract import multiply, wide_dtype
+from refractor.linalg.factor import Factor, expand_leading
 from refractor.linalg.plan import Node, arithmetic, choose, operands, product_orders
 from refractor.linalg.qr import triangle_of
 
@@ -20,9 +23,33 @@ def evaluate(node: Node, factors: Sequence[Factor]) -> Factor:
     return multiply(second, first) if node.swapped else multiply(first, second)
 
 
+def evaluate_watched(node: Node, factors: Sequence[Factor]) -> tuple[Factor, float]:
+    """Return what `evaluate` does for products, and by how much cancellation may have enlarged relative rounding.
+
+    Each product counts `|left| |right| / (sqrt(inner) |out|)`, at least 1, of the matrix where that is largest: about 1
+    for unrelated factors, and large where the columns of the left meet what they annihilate.
+    """
+    if node.kind == "factor":
+        return factors[node.start], 1.0
+    (left, before), (right, after) = (evaluate_watched(each, factors) for each in node.operands)
+    out = multiply(left, right)
+    sizes = [expand_leading(_length(each), each.axes, trailing=0) for each in (left, right, out)]
+    ratio = sizes[0] * sizes[1] / (max(1, left.cols) ** 0.5 * sizes[2])
+    worst = float(torch.where(sizes[0] * sizes[1] > 0, ratio, 1).max()) if ratio.numel() else 1.0
+    return out, before * after * max(1.0, worst)
+
+
+def _length(factor: Factor) -> Tensor:
+    return torch.linalg.vector_norm(factor.tensor, dim=(-2, -1), dtype=wide_dtype(factor.tensor)).real
+
+
 def contracted(chain: Chain, what: str, limit: float | None = None) -> Factor:
     """Return the product of all factors, contracted in the cheapest order that fits."""
     if len(chain.factors) == 1:
         return chain.factors[0]
-    node = choose(product_orders(operands(chain), arithmetic(chain)), what, chain, limit=limit)
-    return evaluate(node, chain.factors)
+    return evaluate(plan_product(chain, what, limit), chain.factors)
+
+
+def plan_product(chain: Chain, what: str, limit: float | None = None) -> Node:
+    """Return the cheapest order that fits of the product of all factors."""
+    return choose(product_orders(operands(chain), arithmetic(chain)), what, chain, limit=limit)

@@ -8,11 +8,12 @@ from types import MappingProxyType
 from refractor.base.budget import format_bytes
 from refractor.base.errors import unknown_name
 from refractor.linalg.blocks import BLOCK, pieces
-from refractor.linalg.chain import Chain, adjoint, beside, part
+from refractor.linalg.chain import Chain, part
 from refractor.linalg.eigen import plan_rotation
 from refractor.linalg.entries import places_at_once
 from refractor.linalg.factor import Factor
 from refractor.linalg.leading import Axis
+from refractor.linalg.norms import gram_chains
 from refractor.linalg.plan import Node, arithmetic, choose, operands, product_orders, rotated
 from refractor.linalg.sweep import plan_halves
 from refractor.linalg.trace import check_square, plan_trace
@@ -198,21 +199,23 @@ def _reduction(matrix: Chain, *, vectors: bool, formed: bool) -> Planned:
     return steps, peak
 
 
+def _gram_names(chain: Chain, matrix: Chain) -> list[str]:
+    """Name the factors of `Lᴴ L` or `R Rᴴ`, which is as long on both sides."""
+    names, half = _names(len(matrix.factors)), len(chain.factors) // 2
+    is_left = chain.factors[half] is matrix.factors[0]
+    own = names[:half] if is_left else names[-half:]
+    flipped = [f"{name}ᴴ" for name in reversed(own)]
+    return [*flipped, *own] if is_left else [*own, *flipped]
+
+
 def _grams(matrix: Chain) -> Planned:
-    cut, count = matrix.waist, len(matrix.factors)
-    names = _names(count)
-    flipped = [f"{name}ᴴ" for name in names]
     steps, held, peak = [], 0, 0
-    left, right = part(matrix, 0, cut), part(matrix, cut, count)
-    for chain, labels in (
-        (beside(adjoint(left), left), [*reversed(flipped[:cut]), *names[:cut]]),
-        (beside(right, adjoint(right)), [*names[cut:], *reversed(flipped[cut:])]),
-    ):
+    for chain in gram_chains(matrix):
         node = choose(product_orders(operands(chain), arithmetic(chain)), "norm", chain)
-        steps += _steps(node, labels)
+        steps += _steps(node, _gram_names(chain, matrix))
         peak = max(peak, held + node.peak)
         held += node.held
-    own = 2 * math.prod(matrix.leading) * matrix.mdim**2
+    own = 2 * math.prod(matrix.leading) * matrix.rank_bound**2
     return [*steps, Step("<,>, float64", tuple(matrix.leading), own, math.prod(matrix.leading) * 8)], peak
 
 

@@ -1,5 +1,6 @@
 """Norms, and the ways to say how many directions a matrix really uses."""
 
+import math
 from typing import Literal
 
 import torch
@@ -9,14 +10,18 @@ from torch import Tensor
 from refractor.base.checks import check_float, check_member
 from refractor.linalg.chain import Chain, adjoint, beside, part
 from refractor.linalg.contract import product_inner, wide_dtype
-from refractor.linalg.evaluate import contracted
+from refractor.linalg.evaluate import evaluate_watched, plan_product
 from refractor.linalg.factor import Factor, expand_leading
 from refractor.linalg.finite import check_factors, check_finite
 from refractor.linalg.gradient import Outcome, Pull, known_gradient
 from refractor.linalg.scaling import scaled
 from refractor.linalg.svd import real_dtype, singular_values
+from refractor.linalg.sweep import cut_of
+from refractor.linalg.trace import trace_factor
 
 CANCELLED = 1e-3  # a squared norm below this share of the Gram matrices' norms has lost digits; then QR is used
+
+ENLARGED = 1e3  # cancellation inside a Gram matrix, whose rounding is that of squares, beyond which QR is used
 
 
 def norm(matrix: Chain, kind: Literal["fro", "spectral", "nuclear"] = "fro") -> Float[Tensor, "*leading"]:
@@ -139,14 +144,14 @@ def numerical_rank(matrix: Chain, tol: float | None = None) -> Int[Tensor, "*lea
         return ((values > relative * values[..., :1]) & (values > 0)).sum(-1)
 
 
-def grams(chain: Chain) -> tuple[Factor, Factor]:
-    """Return `Lᴴ L` and `R Rᴴ` of the two sides of the narrowest inner width."""
-    cut = chain.waist
-    left, right = part(chain, 0, cut), part(chain, cut, len(chain.factors))
-    return (
-        contracted(beside(adjoint(left), left), "norm"),
-        contracted(beside(right, adjoint(right)), "norm"),
-    )
+def gram_chains(chain: Chain) -> list[Chain]:
+    """Return `Lᴴ L` and `R Rᴴ` of the two sides of the narrowest width; at an outer end of M, the one that is not 1."""
+    cut, count = cut_of(chain), len(chain.factors)
+    if chain.mdim == chain.rank_bound:
+        cut = chain.waist
+    left, right = part(chain, 0, cut), part(chain, cut, count)
+    made = [beside(adjoint(left), left)] if cut else []
+    return [*made, beside(right, adjoint(right))] if cut < count else made
 
 
 def _frobenius(chain: Chain) -> Tensor:
@@ -155,14 +160,15 @@ def _frobenius(chain: Chain) -> Tensor:
         wide = torch.linalg.matrix_norm(only.tensor.to(wide_dtype(only.tensor)))
         check_finite(wide, chain, "norm")
         return expand_leading(wide, only.axes, trailing=0).to(real_dtype(chain))
-    left, right = grams(chain)
-    found = product_inner(left, right)
+    made = [evaluate_watched(plan_product(each, "norm"), each.factors) for each in gram_chains(chain)]
+    grams, enlarged = [gram for gram, _ in made], max(factor for _, factor in made)
+    found = product_inner(*grams) if len(grams) == 2 else trace_factor(Chain.of(grams, chain.leading))
     squared = expand_leading(found.tensor[..., 0, 0].real, found.axes, trailing=0)
-    sizes = _size(left), _size(right)
-    trusted = squared > CANCELLED * sizes[0] * sizes[1]
+    sizes = [_size(gram) for gram in grams]
+    trusted = squared > CANCELLED * math.prod(sizes[1:], start=sizes[0])
     for size in sizes:
         trusted &= _in_range(size, chain.compute_dtype)
-    if bool(trusted.all()):
+    if enlarged < ENLARGED and bool(trusted.all()):
         return squared.sqrt().to(real_dtype(chain))
     check_factors(chain, "norm")
     values = singular_values(chain)

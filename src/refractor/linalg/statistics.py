@@ -16,7 +16,7 @@ from refractor.linalg.leading import Axis
 from refractor.linalg.norms import norm
 from refractor.linalg.search import matrix_axis
 from refractor.linalg.svd import real_dtype
-from refractor.linalg.sweep import plan_halves, right_factors
+from refractor.linalg.sweep import cut_of, plan_halves, right_factors
 
 
 def row_norms(matrix: Chain) -> Float[Tensor, "*leading ldim"]:
@@ -149,8 +149,12 @@ def _ones(matrix: Chain, rows: int, cols: int) -> Factor:
 def _row_squares(matrix: Chain) -> Tensor:
     """Return the squared lengths of rows in float64, connected to the factors: `l_i (R Rᴴ) l_iᴴ`."""
     wide = matrix.like(factor.with_tensor(factor.tensor.to(wide_dtype(factor.tensor))) for factor in matrix.factors)
-    cut = wide.waist
+    cut = wide.waist if wide.mdim == wide.rank_bound else cut_of(wide)
+    if cut == len(wide.factors):
+        return contracted(wide, "row_norms").expanded().abs().square().sum(-1)
     right = part(wide, cut, len(wide.factors))
-    rows = contracted(part(wide, 0, cut), "row_norms")
     gram = contracted(beside(right, adjoint(right)), "row_norms")
+    if cut == 0:
+        return gram.expanded().diagonal(dim1=-2, dim2=-1).real
+    rows = contracted(part(wide, 0, cut), "row_norms")
     return (multiply(rows, gram).expanded() * rows.expanded().conj()).sum(-1).real

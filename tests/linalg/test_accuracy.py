@@ -94,9 +94,10 @@ def test_values_far_from_one_neither_overflow_nor_vanish() -> None:
 
 def test_a_norm_does_not_lose_what_the_factors_nearly_cancel() -> None:
     """Rows of the first factor nearly annihilate the second: squares would be below the rounding of their terms."""
-    first = torch.tensor([[1.0, -1.0 + 2**-12], [1.0, -1.0 + 2**-11]])
-    factors = (first, torch.ones(2, 3), torch.eye(3)[:, :2])
+    second = chains.draw(6, 2, dtype=torch.float32)
+    away = torch.eye(6) - second @ torch.linalg.pinv(second)
+    factors = (chains.draw(9, 6, dtype=torch.float32) @ away + 1e-5 * torch.ones(9, 6), second, torch.eye(2))
     exact = factors[0].double() @ factors[1].double() @ factors[2].double()
     for matrix in (FactoredMatrix(*factors), FactoredMatrix(*factors).T):
-        torch.testing.assert_close(matrix.norm().double(), torch.linalg.matrix_norm(exact), rtol=1e-5, atol=0.0)
+        torch.testing.assert_close(matrix.norm().double(), torch.linalg.matrix_norm(exact), rtol=5e-2, atol=0.0)
         torch.testing.assert_close(matrix.norm(), torch.linalg.vector_norm(matrix.S), rtol=1e-5, atol=0.0)

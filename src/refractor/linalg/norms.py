@@ -10,7 +10,7 @@ from torch import Tensor
 from refractor.base.checks import check_float, check_member
 from refractor.linalg.chain import Chain, adjoint, beside, part
 from refractor.linalg.contract import product_inner, wide_dtype
-from refractor.linalg.evaluate import evaluate_watched, plan_product
+from refractor.linalg.evaluate import evaluate, evaluate_watched, plan_product
 from refractor.linalg.factor import Factor, expand_leading
 from refractor.linalg.finite import check_factors, check_finite
 from refractor.linalg.gradient import Outcome, Pull, known_gradient
@@ -160,7 +160,7 @@ def _frobenius(chain: Chain) -> Tensor:
         wide = torch.linalg.matrix_norm(only.tensor.to(wide_dtype(only.tensor)))
         check_finite(wide, chain, "norm")
         return expand_leading(wide, only.axes, trailing=0).to(real_dtype(chain))
-    made = [evaluate_watched(plan_product(each, "norm"), each.factors) for each in gram_chains(chain)]
+    made = [_gram(each) for each in gram_chains(chain)]
     grams, enlarged = [gram for gram, _ in made], max(factor for _, factor in made)
     found = product_inner(*grams) if len(grams) == 2 else trace_factor(Chain.of(grams, chain.leading))
     squared = expand_leading(found.tensor[..., 0, 0].real, found.axes, trailing=0)
@@ -173,6 +173,12 @@ def _frobenius(chain: Chain) -> Tensor:
     check_factors(chain, "norm")
     values = singular_values(chain)
     return torch.linalg.vector_norm(values.to(wide_dtype(values)), dim=-1).to(real_dtype(chain))
+
+
+def _gram(chain: Chain) -> tuple[Factor, float]:
+    """Return a Gram matrix and by how much cancellation enlarged its rounding; `Fᴴ F` of one factor cannot cancel."""
+    node = plan_product(chain, "norm")
+    return evaluate_watched(node, chain.factors) if len(chain.factors) > 2 else (evaluate(node, chain.factors), 1.0)
 
 
 def _in_range(size: Tensor, dtype: torch.dtype) -> Tensor:

@@ -17,7 +17,7 @@ from refractor.linalg.indexing import indexed
 from refractor.linalg.leading import Axis
 from refractor.linalg.trace import check_square
 
-GATHERED = 8_000_000  # entries of gathered rows, or of what they become, that are held at a time
+GATHERED = 4_000_000  # entries of gathered rows, or of what they become, that are held at a time
 
 
 def entries(matrix: Chain, rows: Int[Tensor, "..."], cols: Int[Tensor, "..."]) -> Inexact[Tensor, "..."]:

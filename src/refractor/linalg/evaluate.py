@@ -1,12 +1,13 @@
 """Carrying out a plan: nodes become tensors, intermediates are let go as soon as they are used."""
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from refractor.linalg.chain import Chain
-from refractor.linalg.contract import multiply, wide_dtype
+from refractor.linalg.contract import multiply, upcast
 from refractor.linalg.factor import Factor, expand_leading
 from refractor.linalg.plan import Node, arithmetic, choose, operands, product_orders
 from refractor.linalg.qr import triangle_of
@@ -35,12 +36,12 @@ def evaluate_watched(node: Node, factors: Sequence[Factor]) -> tuple[Factor, flo
     out = multiply(left, right)
     sizes = [expand_leading(_length(each), each.axes, trailing=0) for each in (left, right, out)]
     ratio = sizes[0] * sizes[1] / (max(1, left.cols) ** 0.5 * sizes[2])
-    worst = float(torch.where(sizes[0] * sizes[1] > 0, ratio, 1).max()) if ratio.numel() else 1.0
-    return out, before * after * max(1.0, worst)
+    ratio = torch.where(sizes[0] * sizes[1] > 0, ratio, 1).nan_to_num(nan=math.inf)
+    return out, before * after * max(1.0, float(ratio.max()) if ratio.numel() else 1.0)
 
 
 def _length(factor: Factor) -> Tensor:
-    return torch.linalg.vector_norm(factor.tensor, dim=(-2, -1), dtype=wide_dtype(factor.tensor)).real
+    return torch.linalg.vector_norm(upcast(factor.tensor), dim=(-2, -1))
 
 
 def contracted(chain: Chain, what: str, limit: float | None = None) -> Factor:

@@ -46,7 +46,7 @@ class Explanation:
     >>> W_E, W_U = torch.randn(50, 8), torch.randn(8, 50)
     >>> W_V, W_O = torch.randn(12, 8, 2), torch.randn(12, 2, 8)
     >>> print(FactoredMatrix(W_E, W_V, W_O, W_U).explain("eigenvalues"))
-    eigenvalues of [12, 50, 50] from 4 factors: 12.6 kFLOP, at most 1.2 kB besides the factors
+    eigenvalues of [12, 50, 50] from 4 factors: 12.6 kFLOP, at most 1.9 kB besides the factors
       (F4 F1)                         [8, 8]                   6.4 kFLOP  256 B
       (F3 (F4 F1))                    [12, 2, 8]               3.1 kFLOP  768 B
       ((F3 (F4 F1)) F2)               [12, 2, 2]                768 FLOP  192 B
@@ -315,7 +315,8 @@ def _gathered(matrix: Chain, count: int) -> Planned:
     ]
     chain = Chain.of(gathered, (*matrix.leading, count))
     node = choose(product_orders(operands(chain), arithmetic(chain)), "diagonal", chain, limit=math.inf)
-    return _steps(node, names), node.peak
+    taken = gathered[0].nbytes + gathered[-1].nbytes
+    return _steps(node, names), node.peak + taken
 
 
 def _values(matrix: Chain) -> Planned:

@@ -25,11 +25,12 @@ from refractor.linalg.chain import Chain, adjoint, as_chain, check_given, joined
 from refractor.linalg.evaluate import contracted
 from refractor.linalg.explain import explain
 from refractor.linalg.factor import Grouped
-from refractor.linalg.identity import IdentityPlus, check_vector, times_vector
+from refractor.linalg.identity import IdentityPlus
 from refractor.linalg.indexing import indexed, unsqueezed
 from refractor.linalg.scaling import scaled, times
 from refractor.linalg.sums import added
 from refractor.linalg.torch_functions import answer
+from refractor.linalg.vector import check_vector, times_vector
 
 
 class FactoredMatrix(Chain):

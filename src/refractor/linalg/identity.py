@@ -6,16 +6,16 @@ import torch
 from jaxtyping import Complex, Inexact
 from torch import Tensor
 
-from refractor.base.errors import ArgumentError, ShapeError
+from refractor.base.errors import ArgumentError
 from refractor.linalg.chain import Chain, ChainT, joined, transposed
-from refractor.linalg.contract import upcast
+from refractor.linalg.contract import upcast, wide_dtype
 from refractor.linalg.eigen import core_of, eigenvalues
 from refractor.linalg.entries import formed
-from refractor.linalg.evaluate import contracted
 from refractor.linalg.factor import Factor, expand_leading
 from refractor.linalg.sums import added
 from refractor.linalg.svd import real_dtype
 from refractor.linalg.trace import check_square, trace
+from refractor.linalg.vector import times_vector
 
 
 class LogDet(NamedTuple):
@@ -164,32 +164,7 @@ class IdentityPlus(Generic[ChainT]):
         raise ArgumentError(f"I + M is multiplied with tensors and factored matrices; {type(other).__name__} came.")
 
 
-def times_vector(matrix: Chain, vector: Tensor) -> Inexact[Tensor, "*leading ldim"]:
-    """Return `M @ v` for one vector `[rdim]`.
-
-    Raises:
-        ShapeError: the length does not fit.
-
-    """
-    check_vector(vector, matrix.rdim, matrix)
-    chain = joined(matrix, Chain(vector[:, None]))
-    return contracted(chain, "M @ v").expanded()[..., 0].to(matrix.dtype)
-
-
-def check_vector(vector: Tensor, length: int, matrix: Chain) -> None:
-    """Raise unless a vector has as many entries as a matrix has rows or columns.
-
-    Raises:
-        ShapeError: it has another number.
-
-    """
-    if vector.shape != (length,):
-        raise ShapeError(
-            f"a vector of {length} entries is needed for shape {list(matrix.shape)}; {list(vector.shape)} came."
-        )
-
-
 def _plus_identity(core: Factor) -> Tensor:
     wide = upcast(core.tensor)
-    wide = wide if wide.device.type == "mps" else wide.to(torch.promote_types(wide.dtype, torch.float64))
+    wide = wide.to(wide_dtype(wide))
     return wide + torch.eye(core.rows, dtype=wide.dtype, device=wide.device)

@@ -67,6 +67,11 @@ def by_labels(labels: Sequence[Hashable]) -> Axis:
     return Axis(len(index), stored, index if 1 < stored < len(index) else None)
 
 
+def full_axes(sizes: Sequence[int]) -> tuple[Axis, ...]:
+    """Return leading axes of which every entry is stored."""
+    return tuple(Axis(size, size) for size in sizes)
+
+
 def join(left: Axis, right: Axis) -> Axis:
     """Return the coarsest holding that both can be read from: the union of what they tell apart.
 

@@ -9,16 +9,16 @@ whatever does not depend on the basis is right, and finite also where singular v
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Float, Inexact
+from jaxtyping import Inexact
 from torch import Tensor
 
 from refractor.base.checks import check_float, check_int
-from refractor.linalg.chain import Chain, ChainT, adjoint, beside, part
+from refractor.linalg.chain import Chain, ChainT, adjoint, beside
 from refractor.linalg.contract import multiply, upcast, wide_dtype
 from refractor.linalg.evaluate import contracted
 from refractor.linalg.factor import Factor
 from refractor.linalg.gradient import Outcome, Pull, known_gradient
-from refractor.linalg.leading import Axis
+from refractor.linalg.leading import full_axes
 from refractor.linalg.sums import identity_factor
 from refractor.linalg.svd import decompose, singular_values, svd
 from refractor.linalg.sweep import cut_of
@@ -108,7 +108,8 @@ def round_rank(matrix: Chain, tol: float) -> Truncation:
 
     """
     check_float("tol", tol, least=0.0)
-    values = decompose_values(matrix)
+    with torch.no_grad():
+        values = singular_values(matrix)
     tails = values.flip(-1).double().square().cumsum(-1).flip(-1).sqrt()  # tails[k] is the error of keeping k values
     needed = (tails > tol * tails[..., :1]).sum(-1)
     return truncate(matrix, int(needed.max()) if needed.numel() else 0)
@@ -154,14 +155,8 @@ def collapse_r(matrix: Chain) -> Inexact[Tensor, "*leading ldim rank"]:
     return known_gradient(matrix, lambda chain: ask_and_pull(chain)[0], ask_and_pull)[0]
 
 
-def decompose_values(matrix: Chain) -> Float[Tensor, "*leading rank"]:
-    """Return the singular values, without gradient."""
-    with torch.no_grad():
-        return decompose(matrix).S
-
-
 def _held_in_full(tensor: Tensor, chain: Chain) -> Chain:
-    return Chain.of([Factor(tensor, tuple(Axis(size, size) for size in chain.leading))], chain.leading)
+    return Chain.of([Factor(tensor, full_axes(chain.leading))], chain.leading)
 
 
 def _narrowed(matrix: ChainT) -> ChainT:
@@ -180,7 +175,7 @@ def _largest_terms(matrix: ChainT, k: int) -> tuple[ChainT, Tensor]:
     """
     U, S, Vh = svd(matrix)
     sides = (U[..., :k], S[..., :k, None].to(U.dtype) * Vh[..., :k].mT)
-    axes = tuple(Axis(size, size) for size in matrix.leading)
+    axes = full_axes(matrix.leading)
     return matrix.of((Factor(side.to(matrix.dtype), axes) for side in sides), matrix.leading), S
 
 
@@ -190,23 +185,15 @@ def _in_basis(matrix: ChainT, k: int) -> tuple[ChainT, Tensor]:
     with torch.no_grad():
         U, S, V = decompose(matrix)
         weights = _inverse_roots(S, k, matrix)
-        # T and T⁺ at the narrowest width of all; at an outer end the missing side of M is the identity
-        inner_right = (
-            contracted(beside(part(matrix, cut, len(matrix.factors)), V), "make_even")
-            if cut < len(matrix.factors)
-            else contracted(V, "make_even")
-        )
-        inner_left = (
-            contracted(beside(adjoint(U), part(matrix, 0, cut)), "make_even")
-            if cut
-            else contracted(adjoint(U), "make_even")
-        )
-        T = _columns(inner_right, k, weights)
-        T_inverse = _rows(inner_left, k, weights)
+        # at an outer end the side of M that is not there is the identity: no factors
+        right = Chain.of((*matrix.factors[cut:], *V.factors), matrix.leading)
+        left = Chain.of((*adjoint(U).factors, *matrix.factors[:cut]), matrix.leading)
+        T = _weighted(contracted(right, "make_even").expanded()[..., :k], weights[..., None, :], matrix)
+        T_inverse = _weighted(contracted(left, "make_even").expanded()[..., :k, :], weights[..., :, None], matrix)
     factors = list(matrix.factors)
-    left = [*factors[: cut - 1], multiply(factors[cut - 1], T)] if cut else [T]
-    right = [multiply(T_inverse, factors[cut]), *factors[cut + 1 :]] if cut < len(factors) else [T_inverse]
-    return matrix.like(factor.with_tensor(factor.tensor.to(matrix.dtype)) for factor in (*left, *right)), S
+    before = [*factors[: cut - 1], multiply(factors[cut - 1], T)] if cut else [T]
+    after = [multiply(T_inverse, factors[cut]), *factors[cut + 1 :]] if cut < len(factors) else [T_inverse]
+    return matrix.like(factor.with_tensor(factor.tensor.to(matrix.dtype)) for factor in (*before, *after)), S
 
 
 def _inverse_roots(S: Tensor, k: int, matrix: Chain) -> Tensor:
@@ -216,17 +203,6 @@ def _inverse_roots(S: Tensor, k: int, matrix: Chain) -> Tensor:
     return torch.where(kept > floor, torch.where(kept > floor, kept, 1).rsqrt(), 0)
 
 
-def _columns(inner: Factor, k: int, weights: Tensor) -> Factor:
-    kept = inner.expanded()[..., :k]
-    wide = kept.to(wide_dtype(kept)) * weights[..., None, :]
-    return Factor(wide.to(kept.dtype), _full(inner))
-
-
-def _rows(inner: Factor, k: int, weights: Tensor) -> Factor:
-    kept = inner.expanded()[..., :k, :]
-    wide = kept.to(wide_dtype(kept)) * weights[..., :, None]
-    return Factor(wide.to(kept.dtype), _full(inner))
-
-
-def _full(factor: Factor) -> tuple[Axis, ...]:
-    return tuple(Axis(axis.size, axis.size) for axis in factor.axes)
+def _weighted(side: Tensor, weights: Tensor, matrix: Chain) -> Factor:
+    wide = side.to(wide_dtype(side)) * weights
+    return Factor(wide.to(side.dtype), full_axes(matrix.leading))

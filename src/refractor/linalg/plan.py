@@ -116,7 +116,7 @@ def product(left: Node, right: Node, cost: Arithmetic) -> Node:
     axes = join_all(left.shape.axes, right.shape.axes)
     out = Operand(left.shape.rows, right.shape.cols, axes)
     nbytes = out.entries * cost.item
-    copies = sum(_copies(left.shape, right.shape)) * cost.item
+    copies = sum(_copies(left, right)) * cost.item
     together = left.held + right.held + copies + nbytes
     left_first = max(left.peak, left.held + right.peak, together)
     right_first = max(right.peak, right.held + left.peak, together)
@@ -156,19 +156,23 @@ def qr_block_rows(rows: int, cols: int) -> int:
     return rows if rows < TALL * cols else max(3 * cols, QR_BLOCK // max(1, cols))
 
 
-def _copies(left: Operand, right: Operand) -> tuple[int, int]:
-    """Entries of the copies that a contraction makes of its operands: another dtype, or an axis folded beside columns.
+def _copies(one: Node, other: Node) -> tuple[int, int]:
+    """Entries of the copies that a contraction makes of its operands: another dtype, or axes in another order.
 
     An own axis of the right operand has to be moved beside its columns, unless the left one has none and there are
     columns enough to batch. An own axis of the left one lies beside its rows already, unless both are batched besides.
+    What is batched and was itself made by moving axes is put in order first.
     """
+    left, right = one.shape, other.shape
     left_own = any(not a.shared and b.shared for a, b in zip(left.axes, right.axes, strict=True))
     right_own = any(not b.shared and a.shared for a, b in zip(left.axes, right.axes, strict=True))
     alone = all(axis.shared for axis in left.axes)
     both = any(not a.shared and not b.shared for a, b in zip(left.axes, right.axes, strict=True))
     return (
-        left.entries if left.cast or (left_own and both) else 0,
-        right.entries if right.cast or (right_own and not (right.cols >= BATCHED and alone)) else 0,
+        left.entries if left.cast or (both and (left_own or one.kind == "product")) else 0,
+        right.entries
+        if right.cast or (right_own and not (right.cols >= BATCHED and alone)) or (both and other.kind == "product")
+        else 0,
     )
 
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from refractor.base.errors import ShapeError
 from refractor.linalg.chain import Chain, ChainT
 from refractor.linalg.factor import Factor
-from refractor.linalg.leading import Axis
+from refractor.linalg.leading import full_axes
 
 
 def scaled(chain: ChainT, weights: Tensor) -> ChainT:
@@ -26,7 +26,7 @@ def scaled(chain: ChainT, weights: Tensor) -> ChainT:
     place = min(range(len(chain.factors)), key=lambda at: chain.factors[at].rows * chain.factors[at].cols)
     chosen = chain.factors[place]
     tensor = chosen.expanded() * weights.to(chosen.tensor.dtype)[..., None, None]
-    full = Factor(tensor, tuple(Axis(size, size) for size in chain.leading))
+    full = Factor(tensor, full_axes(chain.leading))
     return chain.like((*chain.factors[:place], full, *chain.factors[place + 1 :]))
 
 

@@ -15,7 +15,7 @@ from refractor.linalg.evaluate import contracted
 from refractor.linalg.factor import Factor, expand_leading
 from refractor.linalg.finite import check_finite
 from refractor.linalg.gradient import Outcome, Pull, known_gradient
-from refractor.linalg.leading import Axis
+from refractor.linalg.leading import Axis, full_axes
 from refractor.linalg.qr import on_lapack
 from refractor.linalg.svd_gradient import svd_gradient
 from refractor.linalg.sweep import Swept, carried, plan_halves, right_factors, swept
@@ -261,7 +261,7 @@ def _two_factors(matrix: ChainT, basis: Chain) -> ChainT:
 def _outer(U: Chain, weights: Tensor, V: Chain) -> Chain:
     """Return `U diag(weights) Vᴴ` as a chain."""
     scale = torch.diag_embed(weights.to(U.dtype))
-    middle = Factor(scale, tuple(Axis(size, size) for size in U.leading))
+    middle = Factor(scale, full_axes(U.leading))
     return Chain.of((*U.factors, middle, *adjoint(V).factors), U.leading)
 
 

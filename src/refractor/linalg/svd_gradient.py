@@ -6,7 +6,7 @@ from torch import Tensor
 from refractor.base.numerics import LAW_TOLERANCE
 from refractor.linalg.chain import Chain
 from refractor.linalg.factor import Factor
-from refractor.linalg.leading import Axis
+from refractor.linalg.leading import full_axes
 
 
 def svd_gradient(chain: Chain, U: Tensor, S: Tensor, V: Tensor, grads: tuple[Tensor, ...]) -> list[Chain]:
@@ -32,7 +32,7 @@ def svd_gradient(chain: Chain, U: Tensor, S: Tensor, V: Tensor, grads: tuple[Ten
     K = (by_minus * (A + B) + by_plus * (A - B)) / (2 * scale[..., None].to(U.dtype)) + torch.diag_embed(gS.to(U.dtype))
     X = (gU - U @ left) * inverse[..., None, :]
     Y = (gV - V @ right) * inverse[..., None, :]
-    axes = tuple(Axis(size, size) for size in chain.leading)
+    axes = full_axes(chain.leading)
     first = Factor(torch.cat([U @ K + X, U], dim=-1), axes)
     second = Factor(torch.cat([V, Y], dim=-1).mH, axes)
     return [Chain.of((first, second), chain.leading)]

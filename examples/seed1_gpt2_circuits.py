@@ -1,14 +1,24 @@
 # %% [markdown]
 # # Reverse-engineering circuits: the cells about factored matrices
-# The notebook's cells in their order. Only imports, the device and the path of the network are other ones: without a
-# network at hand, one of GPT-2 small's shape with random weights stands in.
+# The notebook's cells in their order. Only imports, the device and the path of the network are other ones: where the
+# environment variable REFRACTOR_MODEL names no other, a checkpoint of GPT-2 small's shape with random weights is written
+# and loaded.
 
 # %%
+import os
+import tempfile
+
 import torch
 
 import refractor.compat.notebooks.gpt2_circuits as utils
 from refractor import FactoredMatrix, HookedTransformer
-from refractor.compat.notebooks.gpt2_circuits import GPT2_SMALL_SHAPE, imshow, scatter
+from refractor.checkpoints import drawn, save_pretrained
+from refractor.compat.notebooks.gpt2_circuits import GPT2_SMALL, imshow, scatter
+
+MODEL = os.environ.get("REFRACTOR_MODEL")
+if MODEL is None:
+    place = tempfile.TemporaryDirectory()  # gone when the notebook is
+    MODEL = str(save_pretrained(drawn(GPT2_SMALL), place.name))
 
 # set grad to false cuz we dont need to train
 torch.set_grad_enabled(False)
@@ -70,7 +80,7 @@ print(f"Using device: {device}")
 device="cpu"
 
 # %%
-model = HookedTransformer(GPT2_SMALL_SHAPE | {"device": device})
+model = HookedTransformer.from_pretrained(MODEL, device=device)
 
 # %%
 OV_circuit_all_heads = model.OV
@@ -103,4 +113,4 @@ full_ov_circuit_copying_score = full_ov_circuit_eigenvalues.sum(dim=-1).real / f
 full_scores_figure = imshow(utils.to_numpy(full_ov_circuit_copying_score), xaxis="Head", yaxis="Layer", title="Full OV Copying Score for each head in GPT-2 Small", zmax=1.0, zmin=-1.0)
 
 # %%
-both_figure = scatter(x=full_ov_circuit_copying_score.flatten(), y=OV_copying_score.flatten(), hover_name=[f"L{layer}H{head}" for layer in range(12) for head in range(12)], title="OV Copying Score for each head in GPT-2 Small", xaxis="Full OV Copying Score", yaxis="OV Copying Score")
+both_figure = scatter(x=full_ov_circuit_copying_score.flatten(), y=OV_copying_score.flatten(), hover_name=[f"L{layer}H{head}" for layer in range(model.cfg.n_layers) for head in range(model.cfg.n_heads)], title="OV Copying Score for each head in GPT-2 Small", xaxis="Full OV Copying Score", yaxis="OV Copying Score")

@@ -165,18 +165,18 @@ def test_type_and_device_can_be_chosen() -> None:
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("modular-adition-113", r"neither a bundled network nor a folder. Bundled: 'modular-addition-113'"),
-        ("modular-addition-59", r"neither a bundled network nor a folder. Bundled: 'modular-addition-113'"),
-        ("gpt9", r"'gpt9' is neither a bundled network nor a folder. Bundled: 'modular-addition-113', "),
+        ("modular-adition-113", r"no model is called 'modular-adition-113'. Nearest: 'modular-addition-113'"),
+        ("modular-addition-59", r"no model is called 'modular-addition-59'. Nearest: 'modular-addition-113'"),
+        ("gpt9", r"no model is called 'gpt9'. Nearest: 'gpt2'.* OWNER/NAME; a folder is named by its path"),
     ],
 )
 def test_an_unknown_name_offers_the_nearest(name: str, text: str) -> None:
-    with pytest.raises(CheckpointError, match=text):
+    with pytest.raises(UnknownNameError, match=text):
         load(name)
 
 
 def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="is a folder without run.json"):
+    with pytest.raises(CheckpointError, match=r"holds no config.json.* a run of ours has run.json"):
         load(tmp_path)
     with pytest.raises(UnknownNameError, match="no bundled network is called 'x'"):
         bundled_folder("x")

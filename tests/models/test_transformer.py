@@ -1,7 +1,6 @@
 """The transformer against a reference written from the formulas, and the contract that every hook point bites."""
 
-import copy
-import math
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,106 +9,28 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reference_transformer import ARCHITECTURES, BASE, EDGES, make, reference, tokens_for
 from torch import Tensor
 
-from refractor.base.errors import ArgumentError, CheckpointError, ConfigError, ShapeError, UnknownNameError
+from refractor.base.errors import ArgumentError, ConfigError, ShapeError, UnknownNameError
 from refractor.hooks import HookPoint
 from refractor.models import HookedTransformer, HookedTransformerConfig
 
 SHARED = Path(__file__).parents[2].parent / "shared"
 
-BASE = {"d_model": 12, "n_ctx": 7, "d_head": 5, "n_heads": 3, "d_vocab": 11, "d_vocab_out": 13, "d_mlp": 17, "seed": 3}
-ARCHITECTURES: dict[str, dict[str, object]] = {
-    "plain": {"n_layers": 2, "act_fn": "gelu"},
-    "no norm": {"n_layers": 1, "act_fn": "relu", "normalization_type": None},
-    "folded norm": {"n_layers": 2, "act_fn": "gelu_new", "normalization_type": "LNPre"},
-    "no positions": {"n_layers": 2, "act_fn": "silu", "positional_embedding_type": None},
-    "bidirectional": {"n_layers": 2, "act_fn": "gelu", "attention_dir": "bidirectional"},
-    "attention only": {"n_layers": 2, "attn_only": True, "d_mlp": None},
-    "unscaled": {"n_layers": 1, "act_fn": "relu", "use_attn_scale": False},
-    "square": {
-        "n_layers": 1,
-        "act_fn": "relu",
-        "d_mlp": 12,
-        "d_vocab": 12,
-        "d_vocab_out": 12,
-        "n_heads": 12,
-        "d_head": 12,
-    },
-}
 FLAGS = ("use_attn_result", "use_split_qkv_input", "use_attn_in", "use_hook_mlp_in", "use_hook_tokens")
 
 
-def make(kind: str, dtype: torch.dtype = torch.float64, **changes: object) -> HookedTransformer:
-    """Return a network whose every parameter is random, biases and norm weights included."""
-    model = HookedTransformer({**BASE, **ARCHITECTURES[kind], "dtype": dtype, **changes})
-    generator = torch.Generator().manual_seed(5)
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64).to(dtype)
-            parameter.copy_(parameter + 0.3 * noise if name.rsplit(".")[-1] == "w" else 0.5 * noise)
-    return model
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Tensors here are small: several threads would wait for each other more than they compute."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
-def tokens_for(model: HookedTransformer, batch: int = 3, length: int = 6) -> Tensor:
-    return torch.randint(model.cfg.d_vocab, (batch, length), generator=torch.Generator().manual_seed(9))
-
-
-def reference(model: HookedTransformer, tokens: Tensor) -> dict[str, Tensor]:
-    """Return every activation, written index by index from the formulas."""
-    cfg, seen = model.cfg, {}
-    norm = cfg.normalization_type
-
-    def layer_norm(x: Tensor, name: str) -> Tensor:
-        if norm is None:
-            return x
-        centred = x - x.mean(-1, keepdim=True)
-        seen[name + ".hook_scale"] = ((centred**2).mean(-1, keepdim=True) + cfg.eps) ** 0.5
-        seen[name + ".hook_normalized"] = y = centred / seen[name + ".hook_scale"]
-        part = model.get_submodule(name)
-        return y * part.get_parameter("w") + part.get_parameter("b") if norm == "LN" else y
-
-    act = {
-        "relu": lambda x: x.clamp(min=0),
-        "gelu": lambda x: x * 0.5 * (1 + torch.erf(x / math.sqrt(2))),
-        "gelu_new": lambda x: x * 0.5 * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
-        "silu": lambda x: x / (1 + torch.exp(-x)),
-    }.get(cfg.act_fn or "")
-    seen["hook_embed"] = x = model.embed.W_E[tokens]
-    if cfg.positional_embedding_type:
-        seen["hook_pos_embed"] = model.pos_embed.W_pos[: tokens.shape[1]].expand_as(x)
-        x = x + seen["hook_pos_embed"]
-    for layer, block in enumerate(model.blocks):
-        at = f"blocks.{layer}."
-        seen[at + "hook_resid_pre"] = x
-        y, a = layer_norm(x, at + "ln1"), block.attn
-        for letter, weight, bias in (("q", a.W_Q, a.b_Q), ("k", a.W_K, a.b_K), ("v", a.W_V, a.b_V)):
-            seen[at + f"attn.hook_{letter}"] = torch.einsum("bpm,hmd->bphd", y, weight) + bias
-        scores = torch.einsum("bqhd,bkhd->bhqk", seen[at + "attn.hook_q"], seen[at + "attn.hook_k"]) / cfg.attn_scale
-        if cfg.attention_dir == "causal":
-            query, key = torch.meshgrid(*[torch.arange(tokens.shape[1])] * 2, indexing="ij")
-            scores = torch.where(key > query, -torch.inf, scores)
-        seen[at + "attn.hook_attn_scores"] = scores
-        seen[at + "attn.hook_pattern"] = torch.exp(scores - scores.logsumexp(-1, keepdim=True))
-        seen[at + "attn.hook_z"] = torch.einsum(
-            "bhqk,bkhd->bqhd", seen[at + "attn.hook_pattern"], seen[at + "attn.hook_v"]
-        )
-        seen[at + "attn.hook_result"] = torch.einsum("bqhd,hdm->bqhm", seen[at + "attn.hook_z"], a.W_O)
-        seen[at + "hook_attn_out"] = seen[at + "attn.hook_result"].sum(2) + a.b_O
-        x = x + seen[at + "hook_attn_out"]
-        if not cfg.attn_only:
-            seen[at + "hook_resid_mid"] = x
-            assert act is not None
-            seen[at + "mlp.hook_pre"] = layer_norm(x, at + "ln2") @ block.mlp.W_in + block.mlp.b_in
-            seen[at + "mlp.hook_post"] = act(seen[at + "mlp.hook_pre"])
-            seen[at + "hook_mlp_out"] = seen[at + "mlp.hook_post"] @ block.mlp.W_out + block.mlp.b_out
-            x = x + seen[at + "hook_mlp_out"]
-        seen[at + "hook_resid_post"] = x
-    seen["logits"] = layer_norm(x, "ln_final") @ model.unembed.W_U + model.unembed.b_U
-    return seen
-
-
-@pytest.mark.parametrize("kind", ARCHITECTURES)
+@pytest.mark.parametrize("kind", [*ARCHITECTURES, *EDGES])
 def test_every_activation_and_the_logits_equal_the_formulas(kind: str) -> None:
     model = make(kind)
     tokens = tokens_for(model)
@@ -124,7 +45,7 @@ def test_every_activation_and_the_logits_equal_the_formulas(kind: str) -> None:
     torch.testing.assert_close(model(tokens), truth["logits"], rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.parametrize("kind", ARCHITECTURES)
+@pytest.mark.parametrize("kind", [*ARCHITECTURES, *EDGES])
 def test_gradients_equal_those_of_the_formulas(kind: str) -> None:
     model = make(kind)
     tokens = tokens_for(model)
@@ -136,7 +57,9 @@ def test_gradients_equal_those_of_the_formulas(kind: str) -> None:
 
 def all_flags_on(model: HookedTransformer) -> None:
     for flag in FLAGS:
-        if flag != "use_hook_mlp_in" or not model.cfg.attn_only:
+        lacks_mlp = flag == "use_hook_mlp_in" and model.cfg.attn_only
+        shares = flag == "use_attn_in" and model.cfg.n_key_value_heads is not None
+        if not lacks_mlp and not shares:
             setattr(model.cfg, flag, True)
 
 
@@ -150,21 +73,42 @@ def nudge(tensor: Tensor, hook: HookPoint) -> Tensor:
 
 def points_that_do_not_bite(model: HookedTransformer, tokens: Tensor) -> list[str]:
     """Return the points whose edit leaves the logits as they were."""
-    plain = model(tokens)
-    return [
-        point
-        for point in model.hook_dict
-        if torch.allclose(model.run_with_hooks(tokens, fwd_hooks=[(point, nudge)]), plain, rtol=1e-9, atol=1e-9)
-    ]
+    with torch.no_grad():
+        plain = model(tokens)
+        return [
+            point
+            for point in model.hook_dict
+            if torch.allclose(model.run_with_hooks(tokens, fwd_hooks=[(point, nudge)]), plain, rtol=1e-9, atol=1e-9)
+        ]
 
 
-@pytest.mark.parametrize("flags", [False, True])
+SLOWLY = pytest.param(False, marks=pytest.mark.slow)  # points fire with and without their switch in the same way
+
+
+@pytest.mark.parametrize("flags", [SLOWLY, True])
 @pytest.mark.parametrize("kind", ARCHITECTURES)
+@pytest.mark.usefixtures("untyped")  # for speed: the same passes are checked elsewhere here
 def test_editing_any_point_moves_the_logits(kind: str, flags: bool) -> None:
     model = make(kind)
     if flags:
         all_flags_on(model)
     assert points_that_do_not_bite(model, tokens_for(model)) == []
+
+
+@pytest.mark.usefixtures("untyped")
+@pytest.mark.parametrize("kind", ["plain", "turning", "attention only"])
+def test_editing_a_point_that_is_switched_off_moves_the_logits_too(kind: str) -> None:
+    model = make(kind)
+    assert points_that_do_not_bite(model, tokens_for(model)) == []
+
+
+@pytest.mark.usefixtures("untyped")
+def test_where_there_is_no_choice_nothing_bites() -> None:
+    model = make("window of one", n_layers=1)
+    choosing = {"attn.hook_q", "attn.hook_k", "attn.hook_attn_scores", "hook_q_input", "hook_k_input"}
+    assert set(points_that_do_not_bite(model, tokens_for(model))) == {f"blocks.0.{name}" for name in choosing}
+    model = make("the only expert")
+    assert points_that_do_not_bite(model, tokens_for(model)) == ["blocks.0.mlp.hook_router_logits"]
 
 
 def test_a_point_that_does_not_bite_is_found() -> None:
@@ -174,6 +118,7 @@ def test_a_point_that_does_not_bite_is_found() -> None:
 
 
 @pytest.mark.parametrize("kind", ARCHITECTURES)
+@pytest.mark.usefixtures("untyped")
 def test_hooked_and_unhooked_runs_agree(kind: str) -> None:
     model = make(kind, torch.float32)
     tokens = tokens_for(model)
@@ -185,7 +130,7 @@ def test_hooked_and_unhooked_runs_agree(kind: str) -> None:
     torch.testing.assert_close(model.run_with_cache(tokens)[0], plain)
 
 
-@pytest.mark.parametrize("flags", [False, True])
+@pytest.mark.parametrize("flags", [SLOWLY, True])
 @pytest.mark.parametrize("kind", ARCHITECTURES)
 def test_every_point_fires_exactly_once_with_the_axes_it_declares(kind: str, flags: bool) -> None:
     model = make(kind)
@@ -195,6 +140,7 @@ def test_every_point_fires_exactly_once_with_the_axes_it_declares(kind: str, fla
     cfg = model.cfg
     sizes = {"batch": 3, "pos": 6, "query_pos": 6, "key_pos": 6, "one": 1, "head": cfg.n_heads}
     sizes |= {"d_model": cfg.d_model, "d_head": cfg.d_head, "d_mlp": cfg.d_mlp or 0}
+    sizes |= {"kv_head": cfg.n_kv_heads, "expert": cfg.num_experts or 0}
     fired: list[str] = []
 
     def look(tensor: Tensor, hook: HookPoint) -> None:
@@ -212,7 +158,8 @@ def test_every_point_fires_exactly_once_with_the_axes_it_declares(kind: str, fla
 
 
 @pytest.mark.parametrize("kind", ARCHITECTURES)
-@pytest.mark.parametrize("flags", [False, True])
+@pytest.mark.parametrize("flags", [SLOWLY, True])
+@pytest.mark.usefixtures("untyped")
 def test_the_cache_is_foreseen_to_the_byte(kind: str, flags: bool) -> None:
     model = make(kind, torch.float32)
     if flags:
@@ -239,10 +186,10 @@ def test_scores_and_pattern_are_formed_only_when_hooked(monkeypatch: pytest.Monk
     calls: list[int] = []
     fused = torch.nn.functional.scaled_dot_product_attention
 
-    def count(q: Tensor, k: Tensor, v: Tensor, **kwargs: Any) -> Tensor:
+    def count(q: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         if not q.is_meta:
             calls.append(1)
-        return fused(q, k, v, **kwargs)
+        return fused(q, *args, **kwargs)
 
     monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", count)
     model.run_with_cache(tokens_for(model), names_filter=lambda name: "scores" not in name and "pattern" not in name)
@@ -303,8 +250,10 @@ def test_return_types() -> None:
         small(tokens, "loss")
 
 
-def test_a_gradient_at_a_point_is_that_of_what_is_added_there() -> None:
-    model = make("square")
+@pytest.mark.parametrize("kind", ["square", "turning", "experts", "shortformer", "norms of the stream"])
+@pytest.mark.usefixtures("untyped")
+def test_a_gradient_at_a_point_is_that_of_what_is_added_there(kind: str) -> None:
+    model = make(kind, d_vocab_out=12)
     all_flags_on(model)
     tokens = tokens_for(model)
     cache = model.run_with_cache(tokens, return_type="loss", incl_bwd=True)[1]
@@ -373,65 +322,6 @@ def test_initial_weights_come_from_the_seed_alone(mode: Any) -> None:
     a = HookedTransformer(unseeded)
     torch.manual_seed(0)
     assert torch.equal(a.W_E, HookedTransformer(unseeded).W_E)
-
-
-def gradient(parameter: Tensor) -> Tensor:
-    assert parameter.grad is not None
-    return parameter.grad
-
-
-def test_stacked_weights_carry_gradients() -> None:
-    model = make("plain")
-    assert model.W_Q.shape == (2, 3, 12, 5)
-    assert model.W_O.shape == (2, 3, 5, 12)
-    assert (model.W_in.shape, model.b_in.shape) == ((2, 12, 17), (2, 17))
-    assert (model.W_out.shape, model.b_out.shape, model.b_O.shape) == ((2, 17, 12), (2, 12), (2, 12))
-    assert (model.b_Q.shape, model.b_K.shape, model.b_V.shape) == ((2, 3, 5),) * 3
-    assert model.W_E is model.embed.W_E
-    assert model.W_U is model.unembed.W_U
-    assert (model.W_pos.shape, model.b_U.shape) == ((7, 12), (13,))
-    (model.W_K[1].sum() + 2 * model.W_V[0].sum()).backward()
-    assert gradient(model.blocks[0].attn.W_K).abs().max() == 0
-    assert gradient(model.blocks[1].attn.W_K).min() == 1
-    assert gradient(model.blocks[0].attn.W_V).min() == 2
-    with pytest.raises(ArgumentError, match="attention-only network has no W_in"):
-        _ = make("attention only").W_in
-
-
-def test_state_dicts_of_older_tools_load_strictly() -> None:
-    model, other = (
-        make("plain"),
-        HookedTransformer({**BASE, **ARCHITECTURES["plain"], "seed": 8, "dtype": torch.float64}),
-    )
-    state = dict(model.state_dict())
-    old = {
-        **state,
-        "blocks.0.attn.mask": torch.ones(7, 7, dtype=torch.bool),
-        "blocks.1.attn.IGNORE": torch.tensor(-1e5),
-    }
-    other.load_state_dict(old)
-    assert torch.equal(other(tokens_for(model)), model(tokens_for(model)))
-    other.load_state_dict({name: tensor.contiguous() for name, tensor in state.items()})
-    test_a_pass_repacks_no_weight()
-    with pytest.raises(CheckpointError, match=r"1 tensors are missing, the first is 'embed.W_E'"):
-        other.load_state_dict({k: v for k, v in state.items() if k != "embed.W_E"})
-    with pytest.raises(
-        CheckpointError, match=r"left over, the first is 'blocks.0.attn.W_QQ' \(near 'blocks.0.attn.W_Q'\)"
-    ):
-        other.load_state_dict({**state, "blocks.0.attn.W_QQ": torch.zeros(1)})
-    with pytest.raises(
-        CheckpointError, match=r"'pos_embed.W_pos' must have shape \[7, 12\]; \[8, 12\] of torch.float32 came"
-    ):
-        other.load_state_dict({**state, "pos_embed.W_pos": torch.zeros(8, 12)})
-
-
-def test_the_configuration_follows_the_parameters() -> None:
-    model = make("plain", torch.float32)
-    model.to(torch.float64)
-    assert model.cfg.dtype == torch.float64
-    model.to("meta")
-    assert str(model.cfg.device) == "meta"
-    assert copy.deepcopy(make("plain")).cfg is not model.cfg
 
 
 def test_the_network_owns_its_configuration() -> None:
@@ -565,7 +455,7 @@ def test_a_published_network_has_its_published_loss() -> None:
     d_model=st.integers(1, 9),
     length=st.integers(1, 5),
     batch=st.integers(0, 3),
-    kind=st.sampled_from(["plain", "no norm", "folded norm", "attention only", "no positions", "bidirectional"]),
+    kind=st.sampled_from(["plain", "no norm", "folded norm", "attention only", "bidirectional", "all experts"]),
 )
 def test_any_size_runs_and_equals_the_formulas(
     n_layers: int, n_heads: int, d_head: int, d_model: int, length: int, batch: int, kind: str

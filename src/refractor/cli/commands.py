@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from refractor.base.errors import StoreError
 
 if TYPE_CHECKING:
+    from refractor.checkpoints import Verification
     from refractor.lab import Analysis
     from refractor.report import Source
 
@@ -61,6 +62,20 @@ def _analyse(model: str) -> tuple["Source", "Analysis"]:
     with Console(stderr=True).status(f"measuring {model} …"):
         source = open_source(model)
         return source, analyse_network(source.model, source.task, source.split)
+
+
+def verify(model: str, dtype: str, processed: bool) -> "Verification":
+    """Load a network and check it: see `refractor.checkpoints.verify`."""
+    from rich.console import Console
+
+    from refractor.checkpoints import load
+    from refractor.checkpoints import verify as run_checks
+    from refractor.models.rewrites import REWRITES
+
+    with Console(stderr=True).status(f"loading {model} ..."):
+        network = load(model, dtype=dtype, **({} if processed else dict.fromkeys(REWRITES, False)))
+    with Console(stderr=True).status(f"checking {model} ..."):
+        return run_checks(network)
 
 
 def train(

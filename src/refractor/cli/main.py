@@ -1,5 +1,6 @@
 """The commands. Each calls functions that are as easy to call from Python; what is heavy is imported when one runs."""
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -63,6 +64,22 @@ def measure(
 ) -> None:
     """Print every measure of a network by its name, each with its control."""
     typer.echo(commands.measure_json(model) if as_json else commands.measure_text(model))
+
+
+@app.command(epilog=EPILOG)
+def verify(
+    model: Annotated[str, typer.Argument(help="A name on the hub, a folder, a GGUF file, or a network of our own.")],
+    dtype: Annotated[str, typer.Option(help="float32, float64, bfloat16 or float16.")] = "float32",
+    processed: Annotated[
+        bool, typer.Option("--processed", help="Check the weights as from_pretrained rewrites them.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+) -> None:
+    """Load a model and check that it computes what its weights mean. Exit code 1 when a check fails."""
+    found = commands.verify(model, dtype, processed)
+    typer.echo(json.dumps(found.to_dict(), indent=2, allow_nan=False) if as_json else found)
+    if not found.passed:
+        raise typer.Exit(EXIT_FAILED)
 
 
 @app.command(epilog=EPILOG)

@@ -20,12 +20,14 @@ DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.com
 class Chain:
     """`M = F1 @ F2 @ … @ Fk`, a stack of matrices `[*leading, ldim, rdim]` of which only the factors exist.
 
-    Factors keep their own leading axes; what a factor shares is stored once. A chain never changes.
+    Factors keep their own leading axes; what a factor shares is stored once. A chain never changes. `note` says what
+    the product leaves out of what it stands for (empty: nothing); what is made from a chain carries it on.
     """
 
-    __slots__ = ("_factors", "_leading")
+    __slots__ = ("_factors", "_leading", "_note")
     _factors: tuple[Factor, ...]
     _leading: tuple[int, ...]
+    _note: str
 
     def __init__(self, *given: Tensor | Grouped) -> None:
         check_given(given)
@@ -39,9 +41,10 @@ class Chain:
                     f"widths must be equal in {described}."
                 )
 
-    def _set(self, factors: tuple[Factor, ...], leading: tuple[int, ...]) -> None:
+    def _set(self, factors: tuple[Factor, ...], leading: tuple[int, ...], note: str = "") -> None:
         object.__setattr__(self, "_factors", factors)
         object.__setattr__(self, "_leading", leading)
+        object.__setattr__(self, "_note", note)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise ArgumentError(f"a {type(self).__name__} never changes; make a new one instead of setting {name!r}.")
@@ -50,18 +53,27 @@ class Chain:
         raise ArgumentError(f"a {type(self).__name__} never changes; {name!r} cannot be deleted.")
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild, (type(self), self._factors, self._leading)
+        return _rebuild, (type(self), self._factors, self._leading, self._note)
 
     @classmethod
-    def of(cls: type[ChainT], factors: Iterable[Factor], leading: Sequence[int]) -> ChainT:
+    def of(cls: type[ChainT], factors: Iterable[Factor], leading: Sequence[int], note: str = "") -> ChainT:
         """Make a chain of factors that are known to fit."""
         chain = cls.__new__(cls)
-        Chain._set(chain, tuple(factors), tuple(leading))
+        Chain._set(chain, tuple(factors), tuple(leading), note)
         return chain
 
     def like(self: ChainT, factors: Iterable[Factor], leading: Sequence[int] | None = None) -> ChainT:
         """Make a chain of the same kind from other factors, with the same leading axes unless told otherwise."""
-        return self.of(factors, self._leading if leading is None else leading)
+        return self.of(factors, self._leading if leading is None else leading, self._note)
+
+    def with_note(self: ChainT, note: str) -> ChainT:
+        """Make the same chain with another note."""
+        return self.of(self._factors, self._leading, note)
+
+    @property
+    def note(self) -> str:
+        """What the product leaves out of what it stands for; empty when nothing."""
+        return self._note
 
     @property
     def factors(self) -> tuple[Factor, ...]:
@@ -145,8 +157,8 @@ class Chain:
         return math.prod(self.shape) * self._factors[0].tensor.element_size()
 
 
-def _rebuild(kind: type[Chain], factors: tuple[Factor, ...], leading: tuple[int, ...]) -> Chain:
-    return kind.of(factors, leading)
+def _rebuild(kind: type[Chain], factors: tuple[Factor, ...], leading: tuple[int, ...], note: str) -> Chain:
+    return kind.of(factors, leading, note)
 
 
 def transposed(chain: ChainT) -> ChainT:
@@ -166,7 +178,7 @@ def part(chain: Chain, start: int, stop: int) -> Chain:
 
 def beside(left: ChainT, right: Chain) -> ChainT:
     """Return `left @ right` for chains that are known to fit and have the same leading axes."""
-    return left.like((*left.factors, *right.factors))
+    return left.of((*left.factors, *right.factors), left.leading, left.note or right.note)
 
 
 def joined(left: ChainT, right: Chain) -> ChainT:

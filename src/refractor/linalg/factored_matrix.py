@@ -217,7 +217,7 @@ class FactoredMatrix(Chain):
             check_vector(other, self.ldim, self)
             return times_vector(self.T, other)
         product = joined(Chain(_factor(other)), self)
-        return self.of(product.factors, product.leading)
+        return self.of(product.factors, product.leading, product.note or self.note)
 
     def __mul__(self, number: complex | np.number | Tensor) -> "FactoredMatrix":
         number = number.item() if isinstance(number, np.number) else number
@@ -267,7 +267,8 @@ class FactoredMatrix(Chain):
         return (self[place] for place in range(len(self)))
 
     def __repr__(self) -> str:
-        return f"FactoredMatrix: Shape({self.shape}), Hidden Dim({self.mdim})"
+        described = f"FactoredMatrix: Shape({self.shape}), Hidden Dim({self.mdim})"
+        return f"{described}, Note({self.note})" if self.note else described
 
     def _repr_html_(self) -> str:
         rows = "".join(
@@ -281,7 +282,7 @@ class FactoredMatrix(Chain):
             f"{html.escape(str(self.dtype).removeprefix('torch.'))} on {html.escape(str(self.device))}: "
             f"{format_bytes(self.nbytes)} in factors, {dense} if it were formed"
             "<table><tr><th>factor</th><th>leading axes stored</th><th>matrix</th><th>bytes</th></tr>"
-            f"{rows}</table></div>"
+            f"{rows}</table>{html.escape(self.note)}</div>"
         )
 
     @classmethod

@@ -7,24 +7,13 @@ from typing import Any, Literal
 
 import torch
 
-from refractor.base.checks import check_float, check_int, check_member
+from refractor.base.checks import check_member
 from refractor.base.errors import ConfigError, nearest
-from refractor.models.activations import ACTIVATIONS
+from refractor.models.config_checks import DTYPES, SWITCHES, check_bool, check_parts, check_sizes, check_values
+from refractor.models.rotary import RotaryScaling
 
-DTYPES: Mapping[str, torch.dtype] = {
-    "float64": torch.float64,
-    "float32": torch.float32,
-    "bfloat16": torch.bfloat16,
-    "float16": torch.float16,
-}
 DERIVED = -1  # marks a size that follows from the others
-NORMALIZATIONS = ("LN", "LNPre", None)
-POSITIONS = ("standard", None)
-DIRECTIONS = ("causal", "bidirectional")
-INIT_MODES = ("gpt2", "xavier_uniform", "xavier_normal")
-
-SWITCHES = ("use_attn_result", "use_split_qkv_input", "use_attn_in", "use_hook_mlp_in", "use_hook_tokens")
-"""Fields that may be changed at any time: they say which optional hook points exist, not what the network is."""
+REQUIRED = ("n_layers", "d_model", "n_ctx", "d_head", "d_vocab")
 
 
 @dataclass(eq=True, kw_only=True)
@@ -40,13 +29,40 @@ class HookedTransformerConfig:
         d_head: width of a head.
         d_vocab: number of input tokens.
         n_heads: heads per layer; `d_model // d_head` when left out.
-        d_mlp: neurons per layer; `4 * d_model` when left out; None for attention-only networks.
+        n_key_value_heads: key/value heads per layer, each shared by `n_heads / n_key_value_heads` query heads
+            (Ainslie et al. 2023); None when every head has its own.
+        d_mlp: neurons per layer (per expert); `4 * d_model` when left out; None for attention-only networks.
         act_fn: activation of the MLP, a key of `models.activations.ACTIVATIONS`; needed unless `attn_only`.
+        gated_mlp: `act(x W_gate) * (x W_in)` before `W_out` (Shazeer 2020).
+        num_experts: MLPs per layer among which a router chooses (Shazeer et al. 2017); None for a single one.
+        experts_per_token: how many of them a token goes through.
         d_vocab_out: number of output tokens; `d_vocab` when left out.
-        normalization_type: "LN" (LayerNorm with weights), "LNPre" (its folded form, without) or None.
-        positional_embedding_type: "standard" (learned, added to the embedding) or None.
+        normalization_type: "LN" (LayerNorm with weights), "RMS" (RMSNorm with weights, no mean taken off), their
+            folded forms without weights, "LNPre" and "RMSPre", or None.
+        norm_placement: where a block normalises: "before" attention and MLP; "before_and_after" them, each with its own
+            norm (Gemma 2); only "after" them, on what they add (OLMo 2); on the "stream" after each addition (the
+            original transformer), where no final norm follows.
+        qk_norm: norm of queries and keys: "RMS" over each head, weights shared by the heads; "joint RMS" over all heads
+            together; "LN" over each head, weights per head and no bias; or None.
+        post_embedding_ln: normalise the embedding (Bloom).
+        positional_embedding_type: "standard" (learned, added to the embedding), "rotary" (Su et al. 2021),
+            "shortformer" (learned, added to what queries and keys read; Press et al. 2020), "alibi" (a slope on the
+            scores; Press et al. 2021) or None.
+        rotary_dim: how many of the dimensions of a head turn; all when left out.
+        rotary_base: base of the wavelengths, `2π base^(2i / rotary_dim)`.
+        rotary_base_local: base in layers with a window; `rotary_base` when left out.
+        rotary_adjacent_pairs: dimensions 2i and 2i + 1 turn together (GPT-J), instead of i and i + rotary_dim / 2.
+        rotary_scaling: how long contexts stretch the wavelengths of layers without a local base; see `RotaryScaling`.
+        alibi_scale: factor on the slopes of alibi (Falcon divides them by `sqrt(d_head)`).
+        alibi_rounded: slopes times positions are rounded to bfloat16 before that, as Falcon was trained.
         attention_dir: "causal" or "bidirectional".
         attn_only: leave the MLPs out.
+        parallel_attn_mlp: attention and MLP both read the stream before the block.
+        use_local_attn: some or all layers see only the last `window_size` positions, their own included.
+        window_size: see `use_local_attn`.
+        attn_types: "global" or "local" for each layer; all local when left out and `use_local_attn`.
+        attn_scores_soft_cap: scores become `cap * tanh(score / cap)`; None for no cap.
+        output_logits_soft_cap: the same for the logits.
         eps: added to the variance in norms.
         use_attn_scale: divide attention scores by `attn_scale`.
         attn_scale: `sqrt(d_head)` when left out.
@@ -56,10 +72,11 @@ class HookedTransformerConfig:
         seed: seed of the generator that draws the weights; None uses torch's global one.
         device: where the parameters lie.
         dtype: their type; a name such as "float32" is accepted.
+        default_prepend_bos: whether text gets a beginning-of-sequence token unless a call says otherwise.
         model_name: what people call it.
         use_attn_result: switch for `attn.hook_result` (every head's own output).
         use_split_qkv_input: switch for `hook_q_input`, `hook_k_input`, `hook_v_input`.
-        use_attn_in: switch for `hook_attn_in`.
+        use_attn_in: switch for `hook_attn_in`; heads that share keys and values have no such point.
         use_hook_mlp_in: switch for `hook_mlp_in`.
         use_hook_tokens: switch for `hook_tokens`.
 
@@ -81,13 +98,33 @@ class HookedTransformerConfig:
     d_head: int
     d_vocab: int
     n_heads: int = DERIVED
+    n_key_value_heads: int | None = None
     d_mlp: int | None = DERIVED
     act_fn: str | None = None
+    gated_mlp: bool = False
+    num_experts: int | None = None
+    experts_per_token: int | None = None
     d_vocab_out: int = DERIVED
-    normalization_type: Literal["LN", "LNPre"] | None = "LN"
-    positional_embedding_type: Literal["standard"] | None = "standard"
+    normalization_type: Literal["LN", "LNPre", "RMS", "RMSPre"] | None = "LN"
+    norm_placement: Literal["before", "before_and_after", "after", "stream"] = "before"
+    qk_norm: Literal["RMS", "joint RMS", "LN"] | None = None
+    post_embedding_ln: bool = False
+    positional_embedding_type: Literal["standard", "rotary", "shortformer", "alibi"] | None = "standard"
+    rotary_dim: int | None = None
+    rotary_base: float = 10000.0
+    rotary_base_local: float | None = None
+    rotary_adjacent_pairs: bool = False
+    rotary_scaling: RotaryScaling | None = None
+    alibi_scale: float = 1.0
+    alibi_rounded: bool = False
     attention_dir: Literal["causal", "bidirectional"] = "causal"
     attn_only: bool = False
+    parallel_attn_mlp: bool = False
+    use_local_attn: bool = False
+    window_size: int | None = None
+    attn_types: tuple[str, ...] | None = None
+    attn_scores_soft_cap: float | None = None
+    output_logits_soft_cap: float | None = None
     eps: float = 1e-5
     use_attn_scale: bool = True
     attn_scale: float = DERIVED
@@ -97,6 +134,7 @@ class HookedTransformerConfig:
     seed: int | None = None
     device: torch.device | str = "cpu"
     dtype: torch.dtype | str = torch.float32
+    default_prepend_bos: bool = True
     model_name: str = "custom"
     use_attn_result: bool = False
     use_split_qkv_input: bool = False
@@ -106,11 +144,10 @@ class HookedTransformerConfig:
 
     def __post_init__(self) -> None:
         """Fill in what follows from other fields, check everything, and freeze the architecture."""
-        for name in ("n_layers", "d_model", "n_ctx", "d_head", "d_vocab"):
-            check_int(name, getattr(self, name), least=1)
+        check_sizes(vars(self), REQUIRED)
         self._derive()
-        self._check_values()
-        self._check_parts()
+        check_values(vars(self))
+        check_parts(vars(self))
         object.__setattr__(self, "_frozen", True)
 
     def _derive(self) -> None:
@@ -120,6 +157,8 @@ class HookedTransformerConfig:
                     f"d_model={self.d_model} is no multiple of d_head={self.d_head}; say n_heads explicitly."
                 )
             self.n_heads = self.d_model // self.d_head
+        if self.n_key_value_heads == self.n_heads:
+            self.n_key_value_heads = None  # nothing is shared
         if self.d_mlp == DERIVED:
             self.d_mlp = None if self.attn_only else 4 * self.d_model
         if self.d_vocab_out == DERIVED:
@@ -128,36 +167,16 @@ class HookedTransformerConfig:
             self.attn_scale = self.d_head**0.5 if self.use_attn_scale else 1.0
         if self.initializer_range == DERIVED:
             self.initializer_range = 0.8 / self.d_model**0.5
+        if self.positional_embedding_type == "rotary" and self.rotary_dim is None:
+            self.rotary_dim = self.d_head
+        if self.attn_types is not None:
+            self.attn_types = tuple(self.attn_types)
+        elif self.use_local_attn:
+            self.attn_types = ("local",) * self.n_layers
         if isinstance(self.dtype, str):
             check_member("dtype", self.dtype.removeprefix("torch."), tuple(DTYPES))
             self.dtype = DTYPES[self.dtype.removeprefix("torch.")]
         self.device = torch.device(self.device)
-
-    def _check_values(self) -> None:
-        check_int("n_heads", self.n_heads, least=1)
-        check_int("d_vocab_out", self.d_vocab_out, least=1)
-        check_member("normalization_type", self.normalization_type, NORMALIZATIONS)
-        check_member("positional_embedding_type", self.positional_embedding_type, POSITIONS)
-        check_member("attention_dir", self.attention_dir, DIRECTIONS)
-        check_member("init_mode", self.init_mode, INIT_MODES)
-        check_member("dtype", self.dtype, tuple(DTYPES.values()))
-        check_float("eps", self.eps, least=0)
-        check_float("attn_scale", self.attn_scale, above=0)
-        check_float("initializer_range", self.initializer_range, least=0)
-        if self.seed is not None:
-            check_int("seed", self.seed, least=0, most=2**63 - 1)
-        for name in ("attn_only", "use_attn_scale", "init_weights", *SWITCHES):
-            _check_bool(name, getattr(self, name))
-
-    def _check_parts(self) -> None:
-        if self.attn_only:
-            if self.d_mlp is not None or self.use_hook_mlp_in:
-                raise ConfigError("attn_only=True leaves the MLPs out; d_mlp must be None and use_hook_mlp_in False.")
-            return
-        check_int("d_mlp", self.d_mlp, least=1)
-        if self.act_fn is None:
-            raise ConfigError(f"act_fn is needed for a network with MLPs: one of {', '.join(ACTIVATIONS)}.")
-        check_member("act_fn", self.act_fn, tuple(ACTIVATIONS))
 
     def __setattr__(self, name: str, value: object) -> None:
         """Assign a switch; anything else is frozen once the configuration exists.
@@ -173,15 +192,40 @@ class HookedTransformerConfig:
                     f"cfg.{name} cannot be assigned: the architecture is frozen. Build a new config "
                     f"(dataclasses.replace). Switches that can be assigned: {near}."
                 )
-            _check_bool(name, value)
+            check_bool(name, value)
             if name == "use_hook_mlp_in" and value and self.attn_only:
                 raise ConfigError("use_hook_mlp_in needs MLPs, and this network is attn_only.")
+            if name == "use_attn_in" and value and self.n_key_value_heads is not None:
+                raise ConfigError(
+                    "use_attn_in needs heads with keys and values of their own; here several share them. Use "
+                    "use_split_qkv_input: hook_q_input has one input for each head, hook_k_input and hook_v_input one "
+                    "for each key/value head."
+                )
         object.__setattr__(self, name, value)
 
     @property
     def torch_dtype(self) -> torch.dtype:
         """The dtype of the parameters."""
         return DTYPES[self.dtype] if isinstance(self.dtype, str) else self.dtype
+
+    @property
+    def n_kv_heads(self) -> int:
+        """Key/value heads per layer: `n_key_value_heads`, or `n_heads` when every head has its own."""
+        return self.n_heads if self.n_key_value_heads is None else self.n_key_value_heads
+
+    @property
+    def use_qk_norm(self) -> bool:
+        """Whether queries and keys are normalised."""
+        return self.qk_norm is not None
+
+    @property
+    def use_normalization_before_and_after(self) -> bool:
+        """Whether attention and MLP are normalised on both sides."""
+        return self.norm_placement == "before_and_after"
+
+    def is_local(self, layer: int) -> bool:
+        """Whether this layer sees only the last `window_size` positions."""
+        return self.attn_types is not None and self.attn_types[layer] == "local"
 
     def placed(self, device: torch.device, dtype: torch.dtype) -> None:
         """Note where the parameters lie now. Called by the network that owns this configuration when it is moved."""
@@ -191,7 +235,10 @@ class HookedTransformerConfig:
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {**values, "device": str(self.device), "dtype": str(self.dtype).removeprefix("torch.")}
+        plain: dict[str, Any] = {"device": str(self.device), "dtype": str(self.dtype).removeprefix("torch.")}
+        plain["rotary_scaling"] = None if self.rotary_scaling is None else self.rotary_scaling.to_dict()
+        plain["attn_types"] = None if self.attn_types is None else list(self.attn_types)
+        return {**values, **plain}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "HookedTransformerConfig":
@@ -208,10 +255,15 @@ class HookedTransformerConfig:
                 raise ConfigError(
                     f"{key!r} is no field of HookedTransformerConfig." + (f" Nearest: {near}." if near else "")
                 )
-        missing = [name for name in ("n_layers", "d_model", "n_ctx", "d_head", "d_vocab") if name not in values]
+        missing = [name for name in REQUIRED if name not in values]
         if missing:
             raise ConfigError(f"HookedTransformerConfig needs {', '.join(missing)}.")
-        return cls(**values)
+        plain: dict[str, Any] = {}  # what JSON has no values for
+        if isinstance(values.get("rotary_scaling"), Mapping):
+            plain["rotary_scaling"] = RotaryScaling.from_dict(values["rotary_scaling"])
+        if isinstance(values.get("attn_types"), list):
+            plain["attn_types"] = tuple(values["attn_types"])
+        return cls(**{**values, **plain})
 
     def to_json(self) -> str:
         """Return the fields as JSON text."""
@@ -232,8 +284,3 @@ class HookedTransformerConfig:
         if not isinstance(values, dict):
             raise ConfigError(f"the configuration must be a JSON object; {type(values).__name__} came.")
         return cls.from_dict(values)
-
-
-def _check_bool(name: str, value: object) -> None:
-    if not isinstance(value, bool):
-        raise ConfigError(f"{name} must be True or False; {value!r} came.")

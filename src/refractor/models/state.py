@@ -3,13 +3,17 @@
 import re
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor, nn
 
 from refractor.base.errors import CheckpointError, nearest
 
-OLD_BUFFERS = re.compile(r"blocks\.\d+\.attn\.(mask|IGNORE)")
-"""Buffers that older tools stored beside the weights: the causal mask and the value written into it. Both follow from
-the configuration here, so they are left out."""
+OLD_BUFFERS = re.compile(r"blocks\.\d+\.attn\.(mask|IGNORE|rotary_sin|rotary_cos)")
+"""Buffers that older tools stored beside the weights: the causal mask, the value written into it, and the tables of
+rotary positions. All follow from the configuration here, so they are left out."""
+
+NEW_BIASES = re.compile(r"blocks\.\d+\.mlp\.b_gate")
+"""Biases that older tools did not have: zero where they are missing."""
 
 
 def check_state(module: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -21,6 +25,8 @@ def check_state(module: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Ten
     """
     wanted = dict(module.state_dict())
     given = {name: tensor for name, tensor in state.items() if not OLD_BUFFERS.fullmatch(name)}
+    absent = [name for name in wanted if NEW_BIASES.fullmatch(name) and name not in given]
+    given |= {name: torch.zeros_like(wanted[name]) for name in absent}
     missing = [name for name in wanted if name not in given]
     extra = [name for name in given if name not in wanted]
     if missing or extra:
@@ -40,3 +46,14 @@ def check_state(module: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Ten
                 f"{list(given[name].shape)} of {given[name].dtype} came."
             )
     return given
+
+
+def is_tied_in(state: Mapping[str, Tensor]) -> bool:
+    """Whether loading `state` leaves a tied network tied: its `W_U` is the transpose of its `W_E`, or only one comes."""
+    W_E, W_U = state.get("embed.W_E"), state.get("unembed.W_U")
+    if W_E is None or W_U is None:
+        return True
+    if (W_E.shape, W_E.dtype, W_E.device) != (W_U.T.shape, W_U.dtype, W_U.device):
+        return False
+    same_memory = W_E.data_ptr() == W_U.data_ptr() and W_E.stride() == W_U.T.stride()
+    return same_memory or torch.equal(W_E, W_U.T)

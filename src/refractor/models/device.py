@@ -1,0 +1,33 @@
+"""The device that a network lies on: chosen, or found."""
+
+import torch
+
+from refractor.base.errors import ArgumentError
+
+
+def get_device() -> torch.device:
+    """Return the best device that there is: CUDA, then mps (Apple), then the CPU.
+
+    >>> get_device().type in ("cuda", "mps", "cpu")
+    True
+
+    """
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def as_device(given: torch.device | str) -> torch.device:
+    """Return the device that a name means.
+
+    Raises:
+        ArgumentError: torch knows none of that name.
+
+    >>> as_device("cpu")
+    device(type='cpu')
+
+    """
+    try:
+        return torch.device(given)
+    except RuntimeError as error:
+        raise ArgumentError(f"device must be one that torch knows, such as 'cpu'; {given!r} came.") from error

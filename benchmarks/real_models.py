@@ -56,6 +56,19 @@ with torch.no_grad():
 print(json.dumps({{'seconds': time.perf_counter() - began, 'peak': loaded - before, 'after': peak() - before}}))
 """
 
+WRITE = """
+import json, sys
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from refractor.checkpoints import drawn, save_pretrained
+letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+text = Tokenizer(models.BPE(vocab={letter: place for place, letter in enumerate(letters)}, merges=[]))
+text.pre_tokenizer, text.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+text.add_special_tokens(["<|endoftext|>"])
+model = drawn(json.loads(sys.argv[1]))
+model.set_tokenizer(text)
+save_pretrained(model, sys.argv[2])
+"""
+
 OURS = "from refractor import HookedTransformer"
 KINDS = {
     "refractor": (OURS, "model = HookedTransformer.from_pretrained_no_processing(folder)"),
@@ -168,9 +181,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "gpt2-small-drawn"
-        code = "import sys, json; from refractor.checkpoints import drawn, save_pretrained; "
-        code += "save_pretrained(drawn(json.loads(sys.argv[1])), sys.argv[2])"
-        subprocess.run([sys.executable, "-c", code, json.dumps(CONFIG), str(folder)], check=True)
+        subprocess.run([sys.executable, "-c", WRITE, json.dumps(CONFIG), str(folder)], check=True)
         loading(folder, max(options.rounds // 3, 1), options.peer_python)
         passes(folder, options.rounds)
 

@@ -9,6 +9,7 @@ import pytest
 import tiny_families as tiny
 import torch
 from safetensors.torch import load_file, save_file
+from tiny_legacy import age
 
 from refractor import HookedTransformer
 from refractor.base.errors import CheckpointError, StoreError
@@ -18,6 +19,7 @@ from refractor.checkpoints.load import family_of
 from refractor.checkpoints.sources import open_model
 from refractor.models.rotary import RotaryScaling
 
+ROUNDED = {"bloom": 2e-9, "bloom_six_heads": 2e-9}  # their reference has sqrt(2/π) to eight digits only
 FLOAT32 = 1e-4  # a GELU or an epsilon of another kind moves logits by more: 4e-4
 
 
@@ -46,7 +48,7 @@ def test_every_adapter_has_a_tiny_checkpoint(folders: dict[str, Path]) -> None:
 @pytest.mark.parametrize("name", tiny.FAMILIES)
 @torch.no_grad()
 def test_logits_hidden_states_and_patterns_in_float64(name: str, folders: dict[str, Path]) -> None:
-    truth, tolerance = tiny.reference(name), tiny.FAMILIES[name].tolerance
+    truth, tolerance = tiny.reference(name), ROUNDED.get(name, tiny.FAMILIES[name].tolerance)
     model = raw(folders[name], dtype="float64")
     logits, cache = model.run_with_cache(truth.tokens)
     assert largest(logits, truth.logits) <= tolerance
@@ -63,7 +65,7 @@ def test_logits_hidden_states_and_patterns_in_float64(name: str, folders: dict[s
 @pytest.mark.parametrize("name", tiny.FAMILIES)
 @torch.no_grad()
 def test_logits_in_float32_and_log_probabilities_after_all_rewrites(name: str, folders: dict[str, Path]) -> None:
-    truth, tolerance = tiny.reference(name), tiny.FAMILIES[name].tolerance
+    truth, tolerance = tiny.reference(name), ROUNDED.get(name, tiny.FAMILIES[name].tolerance)
     assert largest(raw(folders[name])(truth.tokens).double(), truth.logits) <= FLOAT32
     model = HookedTransformer.from_pretrained(str(folders[name]), dtype="float64")
     assert model.provenance.rewrites[:1] == (
@@ -82,7 +84,7 @@ def test_weights_go_back_into_the_format_of_their_family(name: str, folders: dic
     model = raw(folders[name], dtype="float64")
     save_pretrained(model, tmp_path / "back")
     again = raw(tmp_path / "back", dtype="float64")
-    assert largest(again(truth.tokens), truth.logits) <= max(tiny.FAMILIES[name].tolerance, 1e-9)
+    assert largest(again(truth.tokens), truth.logits) <= max(tiny.FAMILIES[name].tolerance, 2e-9)
     tokens = truth.tokens
     theirs = AutoModelForCausalLM.from_pretrained(tmp_path / "back", dtype=torch.float32).eval()
     original = AutoModelForCausalLM.from_pretrained(folders[name], dtype=torch.float32).eval()
@@ -94,6 +96,17 @@ def test_weights_go_back_into_the_format_of_their_family(name: str, folders: dic
             written = load_file(tmp_path / "back" / "model.safetensors")[key]
             torch.testing.assert_close(written.float(), tensor, rtol=0, atol=1e-7)
     assert largest(theirs(tokens).logits, original(tokens).logits) <= 2e-6
+
+
+@pytest.mark.parametrize("name", tiny.FAMILIES)
+@torch.no_grad()
+def test_files_of_older_libraries_are_read_alike(name: str, folders: dict[str, Path], tmp_path: Path) -> None:
+    tiny.save(name, tmp_path)
+    age(tmp_path)
+    model, now = raw(tmp_path), raw(folders[name])
+    assert replace(model.cfg, model_name="") == replace(now.cfg, model_name="")
+    for key, tensor in now.state_dict().items():
+        assert torch.equal(model.state_dict()[key], tensor), key
 
 
 @pytest.mark.parametrize("name", ["mixtral", "gpt_neox", "gemma2", "gpt2", "opt_350m", "falcon_40b"])
@@ -182,7 +195,7 @@ def test_verify_names_what_is_wrong(folders: dict[str, Path]) -> None:
         "logits agree with transformers",
         "hidden states agree with transformers",
     }
-    assert "blocks.2.attn.hook_z" in failed["editing any hook point moves the logits"]
+    assert "blocks.2.attn.hook_q" in failed["editing any hook point moves the logits"]
     assert not found.passed
     assert "FAILS" in str(found)
 
@@ -307,12 +320,15 @@ def test_a_shorter_context_cuts_learned_positions_and_a_longer_one_is_refused(fo
     short = raw(folders["gpt2"], n_ctx=28)
     assert short.W_pos.shape[0] == 28
     assert torch.equal(short(tokens), raw(folders["gpt2"])(tokens))
+    with pytest.raises(CheckpointError, match=r"has 28 of the 48 positions"):
+        save_pretrained(short, folders["gpt2"].parent / "short")
     with pytest.raises(ValueError, match=r"n_ctx=49, but .* learned positions for 48 tokens only"):
         raw(folders["gpt2"], n_ctx=49)
     assert raw(folders["llama"], n_ctx=4096).cfg.n_ctx == 4096
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float64"])
+@torch.no_grad()
 def test_the_dtype_is_that_which_is_asked_for(dtype: str, folders: dict[str, Path]) -> None:
     model = raw(folders["gpt2"], dtype=dtype)
     assert {str(parameter.dtype) for parameter in model.parameters()} == {f"torch.{dtype}"}

@@ -259,6 +259,7 @@ def test_large_allocations_are_seen(tmp_path: Path, bounded: dict[str, int], mon
         read_or_refuse(tmp_path / "x", pack({"a": tensor(shape=[10**9], offsets=[0, 4 * 10**9])}), bounded)
 
 
+@pytest.mark.timeout(60)
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "x.safetensors")
     os.mkfifo(tmp_path / "x.bin")

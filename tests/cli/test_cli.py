@@ -2,11 +2,14 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import tiny_families as tiny
+from safetensors.torch import load_file, save_file
 
 from refractor.cli import commands, main
 from refractor.training import open_run
@@ -135,3 +138,29 @@ def test_report_prints_the_path_of_the_page(tmp_path: Path, capsys: pytest.Captu
 def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["--version"]) == 0
     assert capsys.readouterr().out == f"refractor {commands.version()}\n"
+
+
+def test_verify_says_what_holds_and_fails_with_a_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tiny.save("llama", tmp_path / "model")
+    assert main.run(["verify", str(tmp_path / "model")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith("model, stored as float32)")
+    assert [line.split()[0] for line in lines[1:]] == ["holds"] * 6
+    assert main.run(["verify", str(tmp_path / "model"), "--processed", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["passed"] is True
+    assert "fold_ln" in found["model"]
+    weights = load_file(tmp_path / "model" / "model.safetensors")
+    weights["model.layers.1.self_attn.o_proj.weight"].zero_()
+    save_file(weights, tmp_path / "model" / "model.safetensors", {"format": "pt"})
+    assert main.run(["verify", str(tmp_path / "model")]) == 1
+    out = capsys.readouterr().out
+    assert re.search(r"FAILS +editing any hook point moves the logits +'blocks.1.attn.hook_\w+'", out)
+    assert out.count("FAILS") == 1
+
+
+def test_verify_of_what_is_not_there_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["verify", "gpt9"]) == 2
+    assert capsys.readouterr().err.startswith("refractor: no model is called 'gpt9'. Nearest: 'gpt2'")
+    assert main.run(["verify", "modular-addition-113"]) == 0
+    assert "not run logits agree with transformers" in capsys.readouterr().out

@@ -444,6 +444,8 @@ def test_a_single_token(model: Network) -> None:
         model.to_single_token(" Mary gave")
     with pytest.raises(ArgumentError, match=r"is \d+ tokens, not one: .*, \.\.\."):
         model.to_single_token("xyz" * 9)
+    with pytest.raises(ArgumentError, match=r"' x' is 2 tokens, not one: ' ' \(\d+\), 'x' \(\d+\)"):
+        model.to_single_token(" x")  # "x" is one, but another
     with pytest.raises(ArgumentError, match="'' is no token"):
         model.to_single_token("")
 

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -15,6 +15,9 @@ from refractor.models.config import HookedTransformerConfig
 from refractor.models.transformer import HookedTransformer
 
 
+POSITIONS = "pos_embed.W_pos"
+
+
 @dataclass(frozen=True)
 class Family:
     """A model of a family: its adapter, its own configuration, and ours.
@@ -22,13 +25,15 @@ class Family:
     Args:
         adapter: of the family.
         config: the family's configuration.
-        cfg: the same in our words.
+        cfg: the same in our words; `n_ctx` may be another.
+        stored_n_ctx: positions that the files have.
 
     """
 
     adapter: Adapter
     config: Mapping[str, Any]
     cfg: HookedTransformerConfig
+    stored_n_ctx: int
 
     @property
     def tied(self) -> bool:
@@ -65,19 +70,20 @@ class FamilyReader:
         self.weights = weights
         self.dtype = dtype
         self.device = torch.device("cpu") if device is None else device
-        self._wanted = dict(blank(family.cfg).state_dict())
+        self._wanted = dict(blank(replace(family.cfg, n_ctx=family.stored_n_ctx)).state_dict())
         self._rules = _chosen_rules(family, weights)
         self._names = _names_in_files(self._rules, weights, family.adapter)
         _check_left_over(family, weights, set(self._names.values()))
         _check_shapes(self._rules, self._names, weights, self._wanted, family.cfg)
 
-    def read(self, prefix: str = "") -> dict[str, Tensor]:
+    def read(self, *prefixes: str) -> dict[str, Tensor]:
         """Return our parameters by name; a tied `W_U` shares the memory of `W_E`.
 
         Args:
-            prefix: only those whose names begin so, such as `blocks.3.`; all when left out.
+            *prefixes: only those whose names begin so, such as `blocks.3.`; all when there are none.
 
         """
+        prefix = prefixes or ""
         state: dict[str, Tensor] = {}
         strange: list[str] = []
         for rule in self._rules:
@@ -87,6 +93,8 @@ class FamilyReader:
             made = rule.layout.read(theirs, self.family.cfg)
             del theirs
             state.update({name: tensor.to(self.device) for name, tensor in zip(rule.ours, made, strict=True)})
+        if POSITIONS in state and self.family.cfg.n_ctx < self.family.stored_n_ctx:
+            state[POSITIONS] = state[POSITIONS][: self.family.cfg.n_ctx].clone()
         if strange:
             warnings.warn(f"{self.weights.described}: NaN or infinity in {listed(strange)}.", stacklevel=3)
         if self.family.tied and "embed.W_E" in state and "unembed.W_U" not in state:
@@ -164,7 +172,7 @@ def _is_known(name: str, family: Family) -> bool:
         return True
     layer = next((int(part) for part in name.split(".") if part.isdigit()), None)
     of_later_layer = layer is not None and layer >= family.cfg.n_layers
-    return of_later_layer and family.cfg.n_layers < family.adapter.n_layers(family.config)
+    return of_later_layer and family.cfg.n_layers < family.adapter.fields(family.config)["n_layers"]
 
 
 def _check_shapes(

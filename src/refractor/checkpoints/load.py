@@ -113,8 +113,7 @@ def load(
     model = blank(cfg)
     model.load_state_dict(state, assign=True)
     model.cfg.placed(where, kind)
-    stored = str(files.weights.dtype(files.weights.names[0])).removeprefix("torch.")
-    model.provenance = Provenance(files.name, files.revision, files.config["model_type"], stored, done, files.config)
+    model.provenance = _provenance(files, model_name, hf_model, done)
     text = tokenizer if tokenizer is not None else files.tokenizer
     if text is None and files.folder is not None:
         text = load_tokenizer(files.folder)
@@ -148,10 +147,11 @@ def family_of(
         fields["default_prepend_bos"] = default_prepend_bos
     if first_n_layers is not None:
         _shorten(fields, first_n_layers)
+    stored_n_ctx = fields["n_ctx"]
     if n_ctx is not None:
         _check_n_ctx(fields, n_ctx)
         fields["n_ctx"] = n_ctx
-    return Family(adapter, files.config, HookedTransformerConfig(**fields, init_weights=False))
+    return Family(adapter, files.config, HookedTransformerConfig(**fields, init_weights=False), stored_n_ctx)
 
 
 def _shorten(fields: dict[str, Any], first_n_layers: int) -> None:
@@ -188,6 +188,14 @@ def _files(
             raise ArgumentError("give revision, or checkpoint_index or checkpoint_value, not both.")
         revision = checkpoint_revision(resolve_name(str(model_name)), index, value)
     return open_model(model_name, revision)
+
+
+def _provenance(files: ModelFiles, given: str | Path, hf_model: Any, done: tuple[str, ...]) -> Provenance:
+    """Return what the weights are: a path is said as it was given, a name on the hub in full."""
+    local = hf_model is None and Path(given).expanduser().exists()
+    stored = sorted({files.weights.stored(name) for name in files.weights.names})
+    source = str(given) if local else files.name
+    return Provenance(source, files.revision, files.config["model_type"], ", ".join(stored), done, files.config)
 
 
 def _asked(given: Mapping[str, bool | None], otherwise: Mapping[str, bool]) -> dict[str, bool]:

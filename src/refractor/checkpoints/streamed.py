@@ -36,9 +36,7 @@ class StreamedWeights(WeightSource):
     def ends(self) -> Mapping[str, Tensor]:
         """Return what belongs to no layer, by full name."""
         if self._ends is None:
-            self._ends = {}
-            for prefix in ENDS:
-                self._ends |= self._reader.read(prefix)
+            self._ends = self._reader.read(*ENDS)
         return self._ends
 
     def layer(self, layer: int) -> LayerWeights:

@@ -96,6 +96,10 @@ class WeightFiles(ABC):
 
         """
 
+    def stored(self, name: str) -> str:
+        """Return how a tensor is stored: its dtype, or its quantisation."""
+        return str(self.dtype(name)).removeprefix("torch.")
+
     @abstractmethod
     def read(self, name: str) -> Tensor:
         """Return a new contiguous tensor on the CPU that owns its memory, of the dtype in which it is stored.

@@ -187,6 +187,11 @@ class GenerationMixin:
                 input token, or logits are NaN.
             ShapeError: tokens or mask have the wrong axes or dtype.
 
+        >>> from refractor.models import HookedTransformer
+        >>> model = HookedTransformer(dict(n_layers=1, d_model=8, n_ctx=9, d_head=4, d_vocab=5, act_fn="relu", seed=0))
+        >>> model.generate(torch.tensor([[1, 2, 3]]), 4, temperature=0).shape
+        torch.Size([1, 7])
+
         """
         check_member("return_type", return_type, (*RETURN_TYPES, None))
         plan = make_plan(

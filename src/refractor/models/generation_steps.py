@@ -180,6 +180,10 @@ def read_prompt(
         raise ShapeError(
             f"attention_mask must have the shape of tokens, {list(tokens.shape)}; {list(attention_mask.shape)} came."
         )
+    if bool(((attention_mask != 0) & (attention_mask != 1)).any()):
+        raise ArgumentError(
+            "attention_mask must be 1 where a token is real and 0 where it is padding; other values came."
+        )
     return aligned(tokens, attention_mask.to(device=tokens.device, dtype=torch.bool))
 
 

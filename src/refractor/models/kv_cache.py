@@ -33,6 +33,12 @@ class HookedTransformerKeyValueCache:
         self._keys = [torch.empty(shape, dtype=cfg.torch_dtype, device=where) for _ in range(cfg.n_layers)]
         self._values = [torch.empty(shape, dtype=cfg.torch_dtype, device=where) for _ in range(cfg.n_layers)]
 
+    def __repr__(self) -> str:
+        """Say what it holds: the passes that it allows, and what they take, follow from that."""
+        padded = "" if self._real is None else ", some of them padding"
+        layers = f"{self.cfg.n_layers} layers of {self.cfg.n_kv_heads} heads"
+        return f"{type(self).__name__}({layers}, {self.batch} rows, {self.length} positions{padded})"
+
     @classmethod
     def init_cache(
         cls, cfg: HookedTransformerConfig, device: torch.device | str | None = None, batch_size: int = 1

@@ -131,8 +131,8 @@ def check_drawn(tokens: list[int], where: str) -> None:
     if UNDEFINED in tokens:
         raise ArgumentError(
             f"no next token can be chosen: the logits of row {tokens.index(UNDEFINED)}{where} are NaN or infinite. "
-            "float16 overflows easily: try bfloat16 or float32. Otherwise look for NaN in the weights and in what hooks "
-            "return."
+            "float16 overflows easily: try bfloat16 or float32. If it is not that, look for NaN in the weights and in "
+            "what hooks return."
         )
 
 

@@ -14,6 +14,7 @@ from refractor.hooks.root import HookedRootModule
 from refractor.models.block import Blocks, TransformerBlock
 from refractor.models.config import SWITCHES, HookedTransformerConfig
 from refractor.models.embed import LEARNED_POSITIONS, Embed, PosEmbed, Unembed, check_residual
+from refractor.models.generation import GenerationMixin
 from refractor.models.kv_cache import HookedTransformerKeyValueCache
 from refractor.models.loss import Output, lm_cross_entropy_loss
 from refractor.models.norms import STREAM, LayerNormPre, NoNorm, RMSNormPre, make_norm
@@ -31,7 +32,7 @@ Input = str | list[str] | Tensor
 ReturnType = Literal["logits", "loss", "both"] | None
 
 
-class HookedTransformer(StackedWeights, TextMixin, HookedRootModule):
+class HookedTransformer(StackedWeights, TextMixin, GenerationMixin, HookedRootModule):
     """A transformer with the parameter names, shapes and hook points that the field uses.
 
     `residual = W_E[tokens] + W_pos`, then the blocks, the final norm, and `logits = residual W_U + b_U`.

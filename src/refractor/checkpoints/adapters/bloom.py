@@ -39,7 +39,7 @@ def _rules(cfg: HookedTransformerConfig, config: Mapping[str, Any]) -> Rules:
         one("transformer.word_embeddings.weight", "embed.W_E"),
         *norm("transformer.word_embeddings_layernorm", "embed.ln"),
         *norm(block + "input_layernorm", ours + "ln1"),
-        *fused_attention(cfg, block + "self_attention.query_key_value", GROUPED_QKV, True),
+        *fused_attention(cfg, block + "self_attention.query_key_value", GROUPED_QKV, has_bias=True),
         one(block + "self_attention.dense.weight", ours + "attn.W_O", HEADS_OUT),
         one(block + "self_attention.dense.bias", ours + "attn.b_O"),
         *norm(block + "post_attention_layernorm", ours + "ln2"),

@@ -38,7 +38,7 @@ def _rules(cfg: HookedTransformerConfig, config: Mapping[str, Any]) -> Rules:
         one("transformer.wte.weight", "embed.W_E"),
         one("transformer.wpe.weight", "pos_embed.W_pos"),
         *norm(block + "ln_1", ours + "ln1"),
-        *fused_attention(cfg, block + "attn.c_attn", CONV_QKV, True, CONV_QKV_BIASES),
+        *fused_attention(cfg, block + "attn.c_attn", CONV_QKV, has_bias=True, bias_layout=CONV_QKV_BIASES),
         one(block + "attn.c_proj.weight", ours + "attn.W_O", CONV_OUT),
         one(block + "attn.c_proj.bias", ours + "attn.b_O"),
         *norm(block + "ln_2", ours + "ln2"),

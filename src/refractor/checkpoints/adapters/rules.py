@@ -71,9 +71,9 @@ class Adapter:
         """Return the same rules for the names in memory; None where they are those of the files."""
         return None if self.rules_in_memory is None else _expanded(self.rules_in_memory(cfg, config), cfg)
 
-    def n_layers(self, config: Mapping[str, Any]) -> int:
-        """Return how many layers the configuration says that there are."""
-        return int(self.config(Keys(config, self.ignored_keys))["n_layers"])
+    def fields(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a configuration says in our words."""
+        return self.config(Keys(config, self.ignored_keys))
 
 
 def _expanded(rules: Rules, cfg: HookedTransformerConfig) -> list[Rule]:

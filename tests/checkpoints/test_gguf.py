@@ -149,6 +149,20 @@ def test_every_quantisation_is_read_as_the_gguf_package_reads_it(
             torch.testing.assert_close(ours, values.to(dtype), rtol=0, atol=0, equal_nan=True)
 
 
+def test_experts_are_slices_of_one_tensor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gguf_file, "BLOCK_BYTES", 2**16)
+    experts = rubbish(Kind.Q4_K, 3 * 256, 512).reshape(3, 256, -1)
+    tensors = {
+        "token_embd.weight": (np.ones((2, 512), dtype=np.float32), Kind.F32),
+        "blk.0.ffn_up_exps.weight": (experts, Kind.Q4_K),
+    }
+    weights = open_gguf(llama(tmp_path / "x.gguf", tensors, expert_count=3, expert_used_count=2)).weights
+    whole = gguf.quants.dequantize(experts, Kind.Q4_K)
+    for number in range(3):
+        ours = weights.read(f"model.layers.0.block_sparse_moe.experts.{number}.w3.weight")
+        torch.testing.assert_close(ours, torch.from_numpy(whole[number]), rtol=0, atol=0, equal_nan=True)
+
+
 def test_quantised_files_of_a_real_shape_are_close_to_the_original(folder: Path) -> None:
     state, _ = saved("llama")
     close = {

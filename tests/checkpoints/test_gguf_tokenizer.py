@@ -211,6 +211,23 @@ def test_scores_join_what_sentencepiece_joins(text: str) -> None:
         assert tokenizer.encode(text) == by_scores(expected, SENTENCEPIECE)
 
 
+def test_scores_join_what_sentencepiece_joins_in_words_with_many_pieces() -> None:
+    tokenizer = built({**SENTENCEPIECE, "tokenizer.ggml.add_space_prefix": False})
+    for text in [" ".join(part for part in sentence.split(" ") if part) for sentence in CORPUS]:
+        assert tokenizer.encode(text) == by_scores(text, SENTENCEPIECE)
+
+
+def test_a_piece_that_is_not_used_is_not_made() -> None:
+    metadata = {
+        "tokenizer.ggml.model": "llama",
+        "tokenizer.ggml.tokens": ["<unk>", "a", "b", "ab"],
+        "tokenizer.ggml.scores": [0.0, -2.0, -3.0, -1.0],
+        "tokenizer.ggml.add_space_prefix": False,
+    }
+    assert built({**metadata, "tokenizer.ggml.token_type": [2, 1, 1, 1]}).encode("ab") == [3]
+    assert built({**metadata, "tokenizer.ggml.token_type": [2, 1, 1, 5]}).encode("ab") == [1, 2]
+
+
 def test_a_sentencepiece_tokenizer_gives_text_back(tmp_path: Path) -> None:
     tokenizer = built(through_a_file(tmp_path / "x.gguf", SENTENCEPIECE))
     without = built({**SENTENCEPIECE, "tokenizer.ggml.add_space_prefix": False})

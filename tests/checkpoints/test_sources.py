@@ -21,7 +21,6 @@ from huggingface_hub import constants, errors
 from safetensors.torch import save, save_file
 
 from refractor.base.errors import ArgumentError, CheckpointError, StoreError, UnknownNameError
-from refractor.checkpoints import hub
 from refractor.checkpoints.aliases import (
     ALIASES,
     PYTHIA_STEPS,
@@ -667,6 +666,7 @@ def response(status: int) -> Any:
             errors.RemoteEntryNotFoundError("a\nb", response=response(404)),
             "'a/b' cannot be fetched whole: RemoteEntryNotFound",
         ),
+        (errors.EntryNotFoundError("a\nb"), "'a/b' cannot be fetched whole: EntryNotFoundError: a b; see https://hugg"),
         (
             errors.HfHubHTTPError("a\nb", response=response(401)),
             "huggingface.co refuses access to 'a/b' (status 401): log in",
@@ -749,8 +749,3 @@ def test_other_errors_are_not_swallowed(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(huggingface_hub, "snapshot_download", interrupt)
     with pytest.raises(KeyboardInterrupt):
         open_model("a/b")
-
-
-def test_names_of_the_cache_and_nothing_else() -> None:
-    assert hub._cached_name(Path("hub/models--a--b/snapshots/0")) == "a/b"
-    assert hub._cached_name(Path("somewhere/else")) is None

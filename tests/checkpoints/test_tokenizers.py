@@ -144,11 +144,15 @@ def test_settings_that_cut_or_pad_are_switched_off(tmp_path: Path) -> None:
     library = train(["<begin>", "<end>", "<pad>"])
     library.enable_truncation(2)
     library.enable_padding(length=50)
-    assert loaded(write(tmp_path, library)).encode(TEXT) == PLAIN.encode(TEXT).ids
+    ours = loaded(write(tmp_path, library))
+    assert (ours.backend_tokenizer.truncation, ours.backend_tokenizer.padding) == (None, None)
+    assert ours.encode(TEXT) == PLAIN.encode(TEXT).ids
 
 
 def test_special_tokens_of_the_vocabulary_are_matched_whole(tmp_path: Path) -> None:
-    library = byte_level_bpe({**train([]).get_vocab(), "<end>": 280}, [])
+    vocab = {**train([]).get_vocab(), "<end>": 280}
+    assert byte_level_bpe(vocab, [], ["<end>", "<absent>"]).encode("<end>").ids == [280]
+    library = byte_level_bpe(vocab, [])
     assert len(library.encode("<end>").ids) > 1
     assert loaded(write(tmp_path, library, tokenizer_config={"eos_token": "<end>"})).encode("<end>") == [280]
 

@@ -155,7 +155,7 @@ def test_verify_says_what_holds_and_fails_with_a_code(tmp_path: Path, capsys: py
     save_file(weights, tmp_path / "model" / "model.safetensors", {"format": "pt"})
     assert main.run(["verify", str(tmp_path / "model")]) == 1
     out = capsys.readouterr().out
-    assert re.search(r"FAILS +editing any hook point moves the logits +'blocks.1.attn.hook_\w+'", out)
+    assert re.search(r"FAILS +editing any hook point moves the logits +'blocks.1.", out)
     assert out.count("FAILS") == 1
 
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 import torch
-from reference_transformer import make, reference, tokens_for
+from architectures import make, tokens_for
+from reference_transformer import reference
 from torch import Tensor, nn
 
 from refractor.models import HookedTransformer

@@ -186,11 +186,12 @@ def test_the_global_generator_is_used_when_none_is_given() -> None:
 def test_penalties_count_the_prompt_and_do_not_count_padding() -> None:
     model = make()
     row = [3, 3, 5]
-    tokens, mask = torch.tensor([[7, 7, 7, *row]]), torch.tensor([[0, 0, 0, 1, 1, 1]])
     options: dict[str, Any] = {"do_sample": False, "freq_penalty": 1.5, "repetition_penalty": 1.3}
     made = model.generate(torch.tensor([row]), 10, output_logits=True, **options)
     alone = made.sequences
     assert isinstance(alone, Tensor)
+    said = int(alone[0, 3])  # padding with what is said first: counted, it would not be said any more
+    tokens, mask = torch.tensor([[said] * 3 + row]), torch.tensor([[0, 0, 0, 1, 1, 1]])
     assert torch.equal(model.generate(tokens, 10, attention_mask=mask, **options)[:, 3:], alone)
     with torch.no_grad():  # the logits are those of the network, before any penalty
         torch.testing.assert_close(made.logits, model(alone)[:, 2:-1], rtol=1e-10, atol=1e-10)
@@ -370,14 +371,15 @@ def test_arguments_of_a_stream_are_checked_by_the_call() -> None:
 def test_a_stream_of_tokens_is_what_generate_writes() -> None:
     model = make()
     tokens = torch.tensor([[1, 2, 3], [4, 5, 6]])
-    options: dict[str, Any] = {"do_sample": True, "top_k": 8}
+    options: dict[str, Any] = {"do_sample": True, "top_k": 8, "eos_token_id": 30}
     whole = model.generate(tokens, 7, generator=torch.Generator().manual_seed(2), **options)
     parts = []
     for new in model.generate_stream(tokens, 7, generator=torch.Generator().manual_seed(2), **options):
         assert new.shape == (2,)
         parts.append(new.clone())
-        new.fill_(0)  # what was handed out is the caller's
+        new.fill_(30)  # what was handed out is the caller's
     assert torch.equal(torch.stack(parts, dim=1), whole[:, 3:])
+    assert len(parts) > 3
 
 
 # ---- stops -----------------------------------------------------------------------------------------------------------

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 import torch
+from architectures import CAUSAL, EDGES, MASKS, make, tokens_for
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference_transformer import CAUSAL, EDGES, make, tokens_for
 from torch import Tensor
 
 from refractor.base.errors import ArgumentError, ShapeError
@@ -61,13 +61,6 @@ def test_splits_with_scores_and_patterns_hooked(kind: str) -> None:
         torch.testing.assert_close(in_passes(model, tokens, [2, 3, 1]), logits, rtol=1e-10, atol=1e-10)
     for pattern, (start, stop) in zip(seen, [(0, 2), (2, 5), (5, 6)], strict=True):
         torch.testing.assert_close(pattern, whole["pattern", 0][:, :, start:stop, :stop], rtol=1e-10, atol=1e-10)
-
-
-MASKS = {
-    "left": [[0, 0, 1, 1, 1, 1], [1, 1, 1, 1, 1, 1], [0, 0, 0, 0, 0, 1]],
-    "right": [[1, 1, 1, 1, 0, 0], [1, 0, 0, 0, 0, 0], [1, 1, 1, 1, 1, 1]],
-    "anywhere": [[1, 0, 1, 1, 0, 1], [0, 1, 1, 1, 1, 0], [1, 1, 0, 0, 1, 1]],
-}
 
 
 @pytest.mark.parametrize("kind", [*CAUSAL, *EDGES])
@@ -169,7 +162,9 @@ def test_another_batch_a_longer_text_and_layers_left_out_are_refused() -> None:
 def test_a_bidirectional_network_keeps_nothing(kind: str) -> None:
     model = make(kind)
     cache = HookedTransformerKeyValueCache(model.cfg, 3)
-    with pytest.raises(ArgumentError, match="past_kv_cache needs attention_dir='causal'.*Run the whole text in one pass"):
+    with pytest.raises(
+        ArgumentError, match="past_kv_cache needs attention_dir='causal'.*Run the whole text in one pass"
+    ):
         model(tokens_for(model), past_kv_cache=cache)
     assert cache.length == 0
 

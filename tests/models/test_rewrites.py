@@ -380,6 +380,8 @@ def test_rewritten_weights_are_what_was_asked_for(kind: str) -> None:
         torch.testing.assert_close(queries.mT @ queries, sizes.diag_embed())
         torch.testing.assert_close(keys.mT @ keys, sizes.diag_embed())
         assert bool((sizes.diff(dim=-1) <= 1e-12).all())
+        for side in (queries, part.W_V):
+            assert bool((side.gather(1, side.abs().argmax(1, keepdim=True)) >= 0).all())
 
 
 def test_circuits_do_not_depend_on_the_basis() -> None:
@@ -408,6 +410,20 @@ def test_circuits_do_not_depend_on_the_basis() -> None:
                 product = W[0] @ W[1]
                 sizes = state["blocks.0.attn.W_V"][head].norm(dim=0)
             torch.testing.assert_close(sizes, torch.linalg.svdvals(product)[:5])
+
+
+def test_singular_vectors_are_put_in_order() -> None:
+    model = make("attention only")
+    state = state_of(model)
+    refactor_factored_attn_matrices(state, model.cfg)
+    ordered = copied(state)
+    for name, weight in state.items():
+        if name.endswith("W_O"):
+            weight.copy_(weight.flip(1))
+        elif ".attn." in name and not name.endswith("b_O"):
+            weight.copy_(weight.flip(-1))
+    refactor_factored_attn_matrices(state, model.cfg)
+    assert_same(state, ordered, 1e-12)
 
 
 def test_a_norm_that_writes_keeps_its_weights() -> None:

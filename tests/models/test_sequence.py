@@ -5,18 +5,13 @@ from typing import Any
 
 import pytest
 import torch
-from reference_transformer import ARCHITECTURES, EDGES, make, slopes, tokens_for
+from architectures import ARCHITECTURES, EDGES, MASKS, make, tokens_for
+from reference_transformer import slopes
 from torch import Tensor
 
 from refractor.base.errors import ArgumentError, ShapeError
 from refractor.models import HookedTransformer, HookedTransformerConfig, lm_cross_entropy_loss
 from refractor.models.sequence import alibi, alibi_slopes, make_sequence
-
-MASKS = {
-    "left": [[0, 0, 1, 1, 1, 1], [1, 1, 1, 1, 1, 1], [0, 0, 0, 0, 0, 1]],
-    "right": [[1, 1, 1, 1, 0, 0], [1, 0, 0, 0, 0, 0], [1, 1, 1, 1, 1, 1]],
-    "anywhere": [[1, 0, 1, 1, 0, 1], [0, 1, 1, 1, 1, 0], [1, 1, 0, 0, 1, 1]],
-}
 
 
 def mask_for(side: str) -> Tensor:
@@ -141,7 +136,7 @@ def test_a_pass_from_a_later_layer_knows_the_mask(kind: str) -> None:
     model, mask = make(kind), mask_for("left")
     tokens = tokens_for(model)
     logits, cache = model.run_with_cache(tokens, attention_mask=mask)
-    read = {"shortformer_pos_embed": cache["pos_embed"]} if kind == "shortformer" else {}
+    read: dict[str, Any] = {"shortformer_pos_embed": cache["pos_embed"]} if kind == "shortformer" else {}
     again = model(cache["resid_pre", 1], start_at_layer=1, attention_mask=mask, **read)
     torch.testing.assert_close(again, logits, rtol=1e-10, atol=1e-10)
     assert not torch.allclose(model(cache["resid_pre", 1], start_at_layer=1, **read)[mask == 1], logits[mask == 1])
@@ -150,10 +145,12 @@ def test_a_pass_from_a_later_layer_knows_the_mask(kind: str) -> None:
 def test_positions_of_a_shortformer_go_with_its_stream_and_with_no_other() -> None:
     model = make("shortformer")
     cache = model.run_with_cache(tokens_for(model))[1]
-    with pytest.raises(ArgumentError, match=r"in a shortformer needs shortformer_pos_embed.*\(cache\['pos_embed'\]\)"):
+    with pytest.raises(ArgumentError, match=r"in a shortformer needs shortformer_pos_embed: .* cache\['pos_embed'\]"):
         model(cache["resid_pre", 1], start_at_layer=1)
-    with pytest.raises(ArgumentError, match="belongs to positional_embedding_type='shortformer'; this network has 'standard'"):
-        make("plain")(cache["resid_pre", 1], start_at_layer=1, shortformer_pos_embed=cache["pos_embed"])
+    torch.testing.assert_close(model(cache["resid_post", 1], start_at_layer=2), model(tokens_for(model)))
+    plain = make("plain")
+    with pytest.raises(ArgumentError, match="positional_embedding_type='shortformer'; this network has 'standard'"):
+        plain(cache["resid_pre", 1], start_at_layer=1, shortformer_pos_embed=cache["pos_embed"])
 
 
 # ---- slopes ----------------------------------------------------------------------------------------------------------
@@ -212,7 +209,10 @@ def test_the_loss_function_itself() -> None:
     tokens = torch.randint(5, (2, 4), generator=generator)
     mask = torch.tensor([[1, 1, 0, 1], [0, 1, 1, 1]])
     every = torch.tensor(
-        [[-math.log(logits[b, i].exp()[tokens[b, i + 1]] / logits[b, i].exp().sum()) for i in range(3)] for b in range(2)],
+        [
+            [-math.log(logits[b, i].exp()[tokens[b, i + 1]] / logits[b, i].exp().sum()) for i in range(3)]
+            for b in range(2)
+        ],
         dtype=torch.float64,
     )
     torch.testing.assert_close(lm_cross_entropy_loss(logits, tokens, per_token=True), every)

@@ -3,10 +3,11 @@
 import copy
 import pickle
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
-from reference_transformer import ARCHITECTURES, BASE, make, tokens_for
+from architectures import ARCHITECTURES, BASE, make, tokens_for
 from torch import Tensor, nn
 
 from refractor.base.errors import ArgumentError, CheckpointError
@@ -117,6 +118,7 @@ def test_circuits_equal_the_products_head_by_head(kind: str) -> None:
 def test_circuits_of_shared_heads_answer_as_dense_ones_do_and_carry_gradients(kind: str) -> None:
     model = make(kind)
     logits = model.W_E @ model.OV @ model.W_U
+    assert isinstance(logits, FactoredMatrix)
     dense = model.W_E @ model.OV.dense() @ model.W_U
     torch.testing.assert_close(logits.dense(), dense)
     torch.testing.assert_close(logits.norm(), torch.linalg.matrix_norm(dense))
@@ -151,7 +153,15 @@ def test_the_texts_of_notes() -> None:
         assert make(kind).OV.note == STREAM
     for kind in ("plain", "folded norm", "attention only", "windows", "experts", "square", "bidirectional"):
         assert make(kind).OV.note == ""
-    for kind in ("plain", "folded norm", "attention only", "windows", "all experts", "norms of the stream", "shortformer"):
+    for kind in (
+        "plain",
+        "folded norm",
+        "attention only",
+        "windows",
+        "all experts",
+        "norms of the stream",
+        "shortformer",
+    ):
         assert make(kind).QK.note == ""
     assert "Note" not in repr(make("plain").QK)
     assert repr(make("slopes").QK).endswith(f"Note({NOTES['slopes']})")
@@ -228,7 +238,7 @@ def test_what_is_made_from_a_circuit_carries_its_note(kind: str, how: str) -> No
 # ---- tied weights ----------------------------------------------------------------------------------------------------
 
 
-def tied(**changes: object) -> HookedTransformer:
+def tied(**changes: Any) -> HookedTransformer:
     model = make("plain", d_vocab_out=11, **changes)
     model.unembed.W_U.data = model.embed.W_E.data.T
     return model

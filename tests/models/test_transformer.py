@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 import torch
+from architectures import ARCHITECTURES, BASE, EDGES, make, tokens_for
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference_transformer import ARCHITECTURES, BASE, EDGES, make, reference, tokens_for
+from reference_transformer import reference
 from torch import Tensor
 
 from refractor.base.errors import ArgumentError, ConfigError, ShapeError, UnknownNameError

@@ -1,213 +1,17 @@
-"""Small odd transformers of every kind, and every activation of theirs from the formulas, index by index.
+"""Every activation of a transformer, from the formulas and index by index.
 
-The reference is slow on purpose and takes nothing from the code but the parameters: turning is a matrix for each
-position, masks and slopes are filled entry by entry, and each head reads the keys of its group by their number.
+Slow on purpose, it takes nothing from the code but the parameters: turning is a matrix for each position, masks and
+slopes are filled entry by entry, and each head reads the keys of its group by their number.
 """
 
 import math
 from collections.abc import Callable
+from types import EllipsisType
 
 import torch
 from torch import Tensor
 
 from refractor.models import HookedTransformer
-
-BASE = {"d_model": 12, "n_ctx": 7, "d_head": 5, "n_heads": 3, "d_vocab": 11, "d_vocab_out": 13, "d_mlp": 17, "seed": 3}
-GROUPS = {"n_heads": 4, "n_key_value_heads": 2}
-TURNING = {"positional_embedding_type": "rotary", "d_head": 6, "rotary_base": 10.0}
-PARTLY = {"positional_embedding_type": "rotary", "rotary_dim": 4, "rotary_base": 10.0}
-BANDS = {"kind": "llama3", "factor": 4.0, "low_freq_factor": 1.0, "high_freq_factor": 2.0, "original_n_ctx": 16}
-"""Of the three wavelengths of `TURNING`, 6.3, 13.5 and 29.2 positions, the first stays, the second lies between."""
-MIXED = {"use_local_attn": True, "window_size": 3, "attn_types": ("local", "global")}
-
-ARCHITECTURES: dict[str, dict[str, object]] = {
-    "plain": {"n_layers": 2, "act_fn": "gelu"},
-    "no norm": {"n_layers": 1, "act_fn": "relu", "normalization_type": None, "use_attn_scale": False},
-    "folded norm": {"n_layers": 2, "act_fn": "gelu_new", "normalization_type": "LNPre"},
-    "no positions": {"n_layers": 2, "act_fn": "silu", "positional_embedding_type": None},
-    "attention only": {"n_layers": 2, "attn_only": True, "d_mlp": None},
-    "square": {
-        "n_layers": 1,
-        "act_fn": "relu",
-        "d_mlp": 12,
-        "d_vocab": 12,
-        "d_vocab_out": 12,
-        "n_heads": 12,
-        "d_head": 12,
-    },
-    "windows": {"n_layers": 2, "act_fn": "gelu_new", "use_attn_scale": False, **MIXED},
-    "norms of the stream": {"n_layers": 2, "act_fn": "relu", "norm_placement": "stream"},
-    "norms of the stream, RMS": {
-        "n_layers": 1,
-        "normalization_type": "RMS",
-        "norm_placement": "stream",
-        "act_fn": "solu",
-        "post_embedding_ln": True,
-        **GROUPS,
-    },
-    "norms after, attention only": {
-        "n_layers": 1,
-        "attn_only": True,
-        "d_mlp": None,
-        "normalization_type": "LNPre",
-        "norm_placement": "after",
-        "post_embedding_ln": True,
-    },
-    "shortformer": {"n_layers": 2, "act_fn": "solu_ln", "positional_embedding_type": "shortformer"},
-    "shortformer, folded norms before and after": {
-        "n_layers": 1,
-        "act_fn": "solu_ln",
-        "normalization_type": "RMSPre",
-        "norm_placement": "before_and_after",
-        "positional_embedding_type": "shortformer",
-        **GROUPS,
-    },
-    "slopes": {
-        "n_layers": 2,
-        "n_heads": 4,
-        "act_fn": "gelu_fast",
-        "positional_embedding_type": "alibi",
-        "post_embedding_ln": True,
-    },
-    "rounded slopes, one key for all": {
-        "n_layers": 1,
-        "n_heads": 11,
-        "n_key_value_heads": 1,
-        "act_fn": "gelu",
-        "positional_embedding_type": "alibi",
-        "alibi_scale": 0.4,
-        "alibi_rounded": True,
-        "parallel_attn_mlp": True,
-    },
-    "turning": {
-        "n_layers": 1,
-        "normalization_type": "RMS",
-        "act_fn": "silu",
-        "gated_mlp": True,
-        "rotary_scaling": BANDS,
-        **TURNING,
-        **GROUPS,
-    },
-    "turning in part, folded": {
-        "n_layers": 2,
-        "normalization_type": "RMSPre",
-        "act_fn": "gelu",
-        "gated_mlp": True,
-        "rotary_scaling": {"kind": "linear", "factor": 2.5},
-        "n_heads": 4,
-        "n_key_value_heads": 1,
-        **PARTLY,
-    },
-    "adjacent pairs, parallel": {
-        "n_layers": 2,
-        "act_fn": "gelu_new",
-        "parallel_attn_mlp": True,
-        "rotary_adjacent_pairs": True,
-        **PARTLY,
-    },
-    "norms of heads, parallel": {
-        "n_layers": 1,
-        "act_fn": "silu",
-        "gated_mlp": True,
-        "parallel_attn_mlp": True,
-        "qk_norm": "LN",
-        **GROUPS,
-        **PARTLY,
-    },
-    "joint norm of heads, norms after": {
-        "n_layers": 2,
-        "normalization_type": "RMS",
-        "norm_placement": "after",
-        "act_fn": "silu",
-        "gated_mlp": True,
-        "qk_norm": "joint RMS",
-        **TURNING,
-        **GROUPS,
-    },
-    "caps, norms before and after": {
-        "n_layers": 2,
-        "normalization_type": "RMS",
-        "norm_placement": "before_and_after",
-        "act_fn": "gelu_pytorch_tanh",
-        "gated_mlp": True,
-        "attn_scores_soft_cap": 1.5,
-        "output_logits_soft_cap": 4.0,
-        "rotary_scaling": BANDS,
-        **MIXED,
-        **TURNING,
-        **GROUPS,
-    },
-    "two bases": {
-        "n_layers": 2,
-        "normalization_type": "RMS",
-        "act_fn": "gelu",
-        "qk_norm": "RMS",
-        "rotary_base_local": 4.0,
-        "rotary_scaling": {"kind": "linear", "factor": 2.0},
-        **MIXED,
-        **TURNING,
-        **GROUPS,
-    },
-    "experts": {
-        "n_layers": 1,
-        "normalization_type": "RMS",
-        "act_fn": "silu",
-        "gated_mlp": True,
-        "num_experts": 4,
-        "experts_per_token": 2,
-        **TURNING,
-        **GROUPS,
-    },
-    "all experts": {"n_layers": 1, "act_fn": "gelu", "num_experts": 3, "experts_per_token": 3},
-    "bidirectional": {"n_layers": 2, "act_fn": "gelu", "attention_dir": "bidirectional"},
-    "bidirectional, turning": {
-        "n_layers": 1,
-        "act_fn": "gelu",
-        "norm_placement": "stream",
-        "attention_dir": "bidirectional",
-        **PARTLY,
-    },
-    "bidirectional, slopes": {
-        "n_layers": 1,
-        "n_heads": 6,
-        "act_fn": "gelu",
-        "attention_dir": "bidirectional",
-        "positional_embedding_type": "alibi",
-    },
-}
-
-EDGES: dict[str, dict[str, object]] = {
-    "window of one": {"n_layers": 2, "act_fn": "gelu", "use_local_attn": True, "window_size": 1},
-    "window of the whole text": {"n_layers": 1, "act_fn": "gelu", "use_local_attn": True, "window_size": 6},
-    "window longer than the text": {"n_layers": 1, "act_fn": "gelu", "use_local_attn": True, "window_size": 50},
-    "one expert of four": {"n_layers": 1, "act_fn": "relu", "num_experts": 4, "experts_per_token": 1},
-    "the only expert": {
-        "n_layers": 1,
-        "act_fn": "silu",
-        "gated_mlp": True,
-        "num_experts": 1,
-        "experts_per_token": 1,
-        "normalization_type": "LNPre",
-    },
-}
-"""Networks some of whose points cannot move the logits: what they read has one choice only."""
-
-CAUSAL = [kind for kind, fields in ARCHITECTURES.items() if fields.get("attention_dir") != "bidirectional"]
-
-
-def make(kind: str, dtype: torch.dtype = torch.float64, **changes: object) -> HookedTransformer:
-    """Return a network whose every parameter is random, biases and norm weights included."""
-    model = HookedTransformer({**BASE, **{**ARCHITECTURES, **EDGES}[kind], "dtype": dtype, **changes})
-    generator = torch.Generator().manual_seed(5)
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64).to(dtype)
-            parameter.copy_(parameter + 0.3 * noise if name.rsplit(".")[-1] == "w" else 0.5 * noise)
-    return model
-
-
-def tokens_for(model: HookedTransformer, batch: int = 3, length: int = 6) -> Tensor:
-    return torch.randint(model.cfg.d_vocab, (batch, length), generator=torch.Generator().manual_seed(9))
 
 
 def reference(model: HookedTransformer, tokens: Tensor) -> dict[str, Tensor]:
@@ -314,7 +118,9 @@ class _Reference:
             scores.append(torch.where(self.allowed(local, q.shape[1]), found, -torch.inf))
             z.append(scores[-1].softmax(-1) @ v[:, :, head // group])
         self.see(at + "hook_attn_scores", torch.stack(scores, 1))
-        self.see(at + "hook_pattern", torch.stack([each.exp() / each.exp().sum(-1, keepdim=True) for each in scores], 1))
+        self.see(
+            at + "hook_pattern", torch.stack([each.exp() / each.exp().sum(-1, keepdim=True) for each in scores], 1)
+        )
         z = self.see(at + "hook_z", torch.stack(z, 2))
         result = [z[:, :, head] @ self.weight(at + "W_O")[head] for head in range(q.shape[2])]
         return self.see(at + "hook_result", torch.stack(result, 2)).sum(2) + self.weight(at + "b_O")
@@ -397,7 +203,7 @@ class _Reference:
             post = self.norm(self.see(at + "hook_mid", post), at + "ln")
         return self.see(at + "hook_post", post) @ self.weight(at + "W_out") + self.weight(at + "b_out")
 
-    def neurons(self, x: Tensor, at: str, expert: object = ...) -> tuple[Tensor, Tensor | None]:
+    def neurons(self, x: Tensor, at: str, expert: int | EllipsisType = ...) -> tuple[Tensor, Tensor | None]:
         """What goes into the activation, and what a gate multiplies."""
         plain, gate = [
             x @ self.weight(at + "W_" + name)[expert] + self.weight(at + "b_" + name)[expert]
@@ -411,6 +217,7 @@ class _Reference:
     def experts(self, x: Tensor, at: str) -> Tensor:
         cfg = self.cfg
         assert cfg.num_experts is not None
+        assert cfg.experts_per_token is not None
         assert cfg.act_fn is not None
         logits = self.see(at + "hook_router_logits", x @ self.weight(at + "W_router") + self.weight(at + "b_router"))
         ranks = (logits.unsqueeze(-2) > logits.unsqueeze(-1)).sum(-1)  # how many experts are ahead of each
@@ -436,7 +243,9 @@ def slopes(n_heads: int) -> list[float]:
     """A geometric series that ends at 2^-8; for a number that is no power of two, every other one of a finer series."""
     power = 2 ** math.floor(math.log2(n_heads))
     ratio = 2.0 ** (-8 / power)
-    return [ratio**i for i in range(1, power + 1)] + [ratio ** (i / 2) for i in range(1, 2 * power, 2)][: n_heads - power]
+    return [ratio**i for i in range(1, power + 1)] + [ratio ** (i / 2) for i in range(1, 2 * power, 2)][
+        : n_heads - power
+    ]
 
 
 def _short(number: float) -> float:

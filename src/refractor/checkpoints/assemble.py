@@ -208,6 +208,7 @@ def _check_shapes(
 
 def _read(weights: WeightFiles, name: str, dtype: torch.dtype, strange: list[str]) -> Tensor:
     tensor = weights.read(name)
-    if not torch.isfinite(tensor.sum(dtype=torch.float64)):  # one number, so no second copy; exact up to overflow
+    # A sum needs no second copy, and is no number when one of its terms is none. It may also overflow: then look closer.
+    if not torch.isfinite(tensor.sum()) and not torch.isfinite(tensor).all():
         strange.append(name)
     return tensor.to(dtype)

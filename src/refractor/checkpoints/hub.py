@@ -54,7 +54,6 @@ def download(name: str, revision: str | None = None, *, only_config: bool = Fals
     folder = _fetch(name, revision, SMALL_FILES)
     if only_config:
         return folder
-    found_as = _cached_name(folder) or name  # the old name of a renamed repository, where the cache knows that one
     for single, index, suffix in (
         (safetensors_files.SINGLE_FILE, safetensors_files.INDEX_FILE, safetensors_files.SUFFIX),
         (torch_files.SINGLE_FILE, torch_files.INDEX_FILE, torch_files.SUFFIX),
@@ -62,7 +61,7 @@ def download(name: str, revision: str | None = None, *, only_config: bool = Fals
         has_index = (folder / index).is_file()
         wanted = sorted(set(read_index(folder / index, suffix).values())) if has_index else [single]
         # config.json is there already: with it something always matches, and the library has nothing to warn of
-        _fetch(found_as, revision, ["config.json", *wanted], begun=folder)
+        _fetch(name, revision, ["config.json", *wanted], begun=folder)
         if all((folder / file).is_file() for file in wanted):
             break
     return folder
@@ -92,7 +91,7 @@ def _fetch(name: str, revision: str | None, files: Sequence[str], begun: Path | 
         return Path(snapshot_download(name, revision=pinned, allow_patterns=list(files)))
     except errors.LocalEntryNotFoundError as error:
         for other in other_names(name):
-            folder = _cached(other, revision, files)
+            folder = _cached(other, pinned, files)
             if folder is not None:
                 return folder
         raise CheckpointError(_unreachable(name, revision, begun is not None, error)) from error
@@ -108,16 +107,6 @@ def _cached(name: str, revision: str | None, files: Sequence[str]) -> Path | Non
         return Path(snapshot_download(name, revision=revision, allow_patterns=list(files), local_files_only=True))
     except errors.LocalEntryNotFoundError:
         return None
-
-
-def _cached_name(folder: Path) -> str | None:
-    """Return the repository to which a folder of the cache belongs, `…/models--owner--name/snapshots/commit`.
-
-    >>> _cached_name(Path("hub/models--gpt2/snapshots/0123"))
-    'gpt2'
-    """
-    inside = folder.parent.name == "snapshots" and folder.parent.parent.name.startswith("models--")
-    return folder.parent.parent.name.removeprefix("models--").replace("--", "/") if inside else None
 
 
 def _unreachable(name: str, revision: str | None, begun: bool, error: Exception) -> str:

@@ -73,7 +73,7 @@ def open_model(name_or_path: str | Path, revision: str | None = None) -> ModelFi
     """
     text = str(name_or_path)
     path = Path(name_or_path).expanduser()
-    is_folder = text.strip() != "" and "\0" not in text and path.is_dir()
+    is_folder = text.strip() != "" and path.is_dir()
     if is_folder or _is_path(name_or_path):
         if revision is not None:
             raise ArgumentError(

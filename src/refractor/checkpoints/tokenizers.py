@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from refractor.base.errors import CheckpointError
-from refractor.models.tokenizer import SIDES, SPECIAL, LibraryErrors, Tokenizer, as_tokenizer, prefix, untruncated
+from refractor.models.tokenizer import SIDES, SPECIAL, LibraryErrors, Tokenizer, as_tokenizer, prefix
 
 if TYPE_CHECKING:
     import tokenizers
@@ -130,7 +130,7 @@ def read_merges(path: Path) -> list[tuple[str, str]]:
     for number, line in enumerate(lines, 1):
         if not line.strip() or (number == 1 and line.startswith("#version")):
             continue
-        pair = line.rstrip("\r").split(" ")
+        pair = line.split(" ")
         if len(pair) != 2 or not all(pair):
             raise CheckpointError(f"{path}:{number} must be two tokens with a space between; {line!r} came.")
         merges.append((pair[0], pair[1]))
@@ -143,7 +143,9 @@ def _read_backend(folder: Path, settings: Mapping[str, Any]) -> "tokenizers.Toke
         from tokenizers import Tokenizer as Library
 
         with _reading(path):
-            backend: Any = untruncated(Library.from_file(str(path)))
+            backend = Library.from_file(str(path))
+            backend.no_truncation()
+            backend.no_padding()
             backend.encode("", add_special_tokens=True)  # a post-processor without its tokens fails only here
         if backend.get_vocab_size() == 0:
             raise CheckpointError(f"{path} has an empty vocabulary.")

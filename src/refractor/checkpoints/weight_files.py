@@ -7,6 +7,8 @@ files that an index ties together.
 
 import json
 import math
+import mmap
+import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
@@ -38,6 +40,7 @@ SAFETENSORS_DTYPES: Mapping[str, torch.dtype] = MappingProxyType(
 )
 """Dtypes that are read, from files of every kind, by the names that safetensors files give them."""
 
+OWN_PAGES = 2**20  # bytes from which on a tensor gets pages of its own
 LARGEST_INDEX = 100_000_000  # bytes; the index of the largest open models has about 100 kB
 SHARD_NAME = re.compile(r"\w[\w.+@=, -]*")  # no separator, no drive, no NUL, no dots alone, nothing a pattern expands
 UNFINISHED = (
@@ -352,15 +355,23 @@ def find(table: Mapping[str, T], name: str, weights: WeightFiles) -> T:
 def new_tensor(name: str, shape: tuple[int, ...], dtype: torch.dtype, described: str) -> Tensor:
     """Return a tensor on the CPU whose values are not set yet.
 
+    Large ones lie in pages of their own, which go back to the system as soon as they are freed: what is read, taken
+    apart and dropped would leave holes in the allocator's memory that the next tensor does not fit into.
+
     Raises:
         BudgetError: there is no memory for it.
 
     """
+    nbytes = math.prod(shape) * dtype.itemsize
     try:
-        return torch.empty(shape, dtype=dtype, device="cpu")
-    except RuntimeError as error:  # the allocator's own message does not say what the memory was for
-        size = format_bytes(math.prod(shape) * dtype.itemsize)
-        raise BudgetError(f"{name!r} of {described} needs {size}, which the system does not give.") from error
+        if nbytes < OWN_PAGES:
+            return torch.empty(shape, dtype=dtype, device="cpu")
+        private = {} if os.name == "nt" else {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS}
+        return torch.frombuffer(mmap.mmap(-1, nbytes, **private), dtype=dtype).view(shape)
+    except (RuntimeError, OSError, OverflowError) as error:  # their own messages do not say what the memory was for
+        raise BudgetError(
+            f"{name!r} of {described} needs {format_bytes(nbytes)}, which the system does not give."
+        ) from error
 
 
 def listed(names: Collection[str], most: int = 6) -> str:

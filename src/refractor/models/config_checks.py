@@ -114,8 +114,11 @@ def _check_heads(values: Mapping[str, Any]) -> None:
 
 def _check_positions(values: Mapping[str, Any]) -> None:
     kind, turning = values["positional_embedding_type"], values["rotary_dim"]
+    if kind != "alibi" and (values["alibi_scale"] != 1 or values["alibi_rounded"]):
+        raise ConfigError(f"alibi_scale and alibi_rounded need positional_embedding_type='alibi'; {kind!r} came.")
     if kind != "rotary":
         given = [name for name in ("rotary_dim", "rotary_base_local", "rotary_scaling") if values[name] is not None]
+        given += ["rotary_adjacent_pairs"] if values["rotary_adjacent_pairs"] else []
         if given:
             raise ConfigError(f"{given[0]} needs positional_embedding_type='rotary'; {kind!r} came.")
         return
@@ -145,7 +148,9 @@ def _check_mlp(values: Mapping[str, Any]) -> None:
     if values["attn_only"]:
         if values["d_mlp"] is not None or values["use_hook_mlp_in"]:
             raise ConfigError("attn_only=True leaves the MLPs out; d_mlp must be None and use_hook_mlp_in False.")
-        given = [name for name in ("gated_mlp", "num_experts", "parallel_attn_mlp") if values[name]]
+        given = [
+            name for name in ("gated_mlp", "num_experts", "experts_per_token", "parallel_attn_mlp") if values[name]
+        ]
         if given:
             raise ConfigError(f"attn_only=True leaves the MLPs out; {given[0]} cannot be set.")
         return

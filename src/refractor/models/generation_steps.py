@@ -253,8 +253,7 @@ def steps(model: LanguageModel, plan: Plan) -> Iterator[Step]:
     real = None if plan.real is None else torch.cat([plan.real, plan.real.new_ones(batch, new)], dim=1)
     cache = HookedTransformerKeyValueCache(model.cfg, batch) if plan.use_past_kv_cache else None
     stops = tokens.new_tensor(plan.stops)
-    over = tokens.new_zeros(batch, dtype=torch.bool)
-    was_over = [False] * batch
+    over = before = tokens.new_zeros(batch, dtype=torch.bool)
     for end in range(n_prompt, n_prompt + new):
         start = end - 1 if cache is not None and cache.length else 0
         mask = None if real is None else real[:, :end]
@@ -263,18 +262,15 @@ def steps(model: LanguageModel, plan: Plan) -> Iterator[Step]:
             drawn = draw_tokens(logits, plan.sampling, tokens[:, :end], mask, plan.generator)
             if plan.stops:
                 drawn = torch.where(over, stops[0], drawn)
+                before, over = over, over | torch.isin(drawn, stops)
             tokens[:, end] = drawn
         listed = drawn.tolist()  # the one place where a step waits for the device
         check_drawn(listed, f" after {end} positions")
-        is_over = [before or token in plan.stops for before, token in zip(was_over, listed, strict=True)]
-        going_on = [None if ended else token for ended, token in zip(is_over, listed, strict=True)]
-        is_last = all(is_over) or end + 1 == n_prompt + new
-        yield Step(drawn, logits, over, going_on, is_last)
+        going_on = [None if token in plan.stops else token for token in listed]  # rows that ended are full of these
+        is_last = end + 1 == n_prompt + new or all(token is None for token in going_on)
+        yield Step(drawn, logits, before, going_on, is_last)
         if is_last:
             return
-        was_over = is_over
-        if plan.stops:
-            over = over | torch.isin(drawn, stops)
 
 
 def newest_logits(

@@ -100,7 +100,7 @@ class HookedTransformerKeyValueCache:
         self._real = real
 
     def foresees(self, x: Tensor) -> bool:
-        """Whether `x` has a shape but no data, though this cache has some: such a pass writes nothing and does not count.
+        """Whether `x` has a shape but no data, though this cache has some: such a pass writes and counts nothing.
 
         See `HookedRootModule.cache_bytes`, which runs one.
         """
@@ -123,8 +123,8 @@ class HookedTransformerKeyValueCache:
         """
         if self.cfg.attention_dir != "causal":
             raise ArgumentError(
-                "past_kv_cache needs attention_dir='causal': in a bidirectional network every position reads those that "
-                "come later too, so nothing that was computed before can be kept. Run the whole text in one pass."
+                "past_kv_cache needs attention_dir='causal': in a bidirectional network every position reads those "
+                "that come later too, so nothing that was computed before can be kept. Run the whole text in one pass."
             )
         if batch != self.batch:
             raise ShapeError(f"past_kv_cache belongs to {self.batch} rows; tokens of {batch} rows came.")

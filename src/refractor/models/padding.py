@@ -62,7 +62,7 @@ def padding_mask(
     if padding_side == "left":
         mask = real.cumsum(1) > 0
         if bos_id == pad_id:  # the pad right before the first real token, or the last of a row of nothing else
-            mask = mask | torch.cat([mask[:, 1:], torch.ones_like(mask[:, :1])], dim=1)
+            mask = torch.cat([mask[:, 1:], torch.ones_like(mask[:, :1])], dim=1)
     else:
         mask = real.flip(1).cumsum(1).flip(1) > 0
         if bos_id == pad_id:

@@ -11,6 +11,8 @@ from refractor.models.config import HookedTransformerConfig
 
 def new_parameter(cfg: HookedTransformerConfig, *shape: int, fill: float = 0.0) -> nn.Parameter:
     """Return a parameter of this shape, filled with a constant."""
+    if torch.device(cfg.device).type == "meta":  # has no numbers; filling it would load a compiler
+        return nn.Parameter(torch.empty(shape, dtype=cfg.torch_dtype, device="meta"))
     return nn.Parameter(torch.full(shape, fill, dtype=cfg.torch_dtype, device=cfg.device))
 
 
@@ -20,8 +22,7 @@ def new_head_parameter(cfg: HookedTransformerConfig, n_heads: int) -> nn.Paramet
     Seen as [d_model, head * d_head] it is then a plain matrix without a copy, so a pass over all heads is one
     product and nothing is repacked.
     """
-    memory = torch.zeros(cfg.d_model, n_heads, cfg.d_head, dtype=cfg.torch_dtype, device=cfg.device)
-    return nn.Parameter(memory.transpose(0, 1))
+    return nn.Parameter(new_parameter(cfg, cfg.d_model, n_heads, cfg.d_head).data.transpose(0, 1))
 
 
 def as_matrix(weight: Tensor) -> Tensor:

@@ -49,7 +49,7 @@ def check_state(module: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Ten
 
 
 def is_tied_in(state: Mapping[str, Tensor]) -> bool:
-    """Whether loading `state` leaves a tied network tied: its `W_U` is the transpose of its `W_E`, or only one comes."""
+    """Whether `state` leaves a tied network tied: its `W_U` is the transpose of its `W_E`, or one of them lacks."""
     W_E, W_U = state.get("embed.W_E"), state.get("unembed.W_U")
     if W_E is None or W_U is None:
         return True

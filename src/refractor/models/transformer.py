@@ -12,7 +12,8 @@ from refractor.base.errors import ArgumentError, ShapeError
 from refractor.hooks.point import HookPoint
 from refractor.hooks.root import HookedRootModule
 from refractor.models.block import Blocks, TransformerBlock
-from refractor.models.config import SWITCHES, HookedTransformerConfig
+from refractor.models.config import HookedTransformerConfig
+from refractor.models.config_checks import SWITCHES
 from refractor.models.embed import LEARNED_POSITIONS, Embed, PosEmbed, Unembed, check_residual
 from refractor.models.generation import GenerationMixin
 from refractor.models.kv_cache import HookedTransformerKeyValueCache
@@ -204,7 +205,8 @@ class HookedTransformer(StackedWeights, TextMixin, GenerationMixin, HookedRootMo
             sequence = self._sequence(tokens, attention_mask, past_kv_cache)
             residual, positions = self._embed(tokens, sequence)
         else:
-            residual, positions = check_residual(input, self.cfg), self._checked_positions(shortformer_pos_embed)
+            residual, positions = check_residual(input, self.cfg), shortformer_pos_embed
+            positions = self._checked_positions(positions, stop - start)
             sequence = self._sequence(residual[..., 0], attention_mask, past_kv_cache)
         for layer in range(start, stop):
             residual = self.blocks[layer](residual, sequence, past_kv_cache, positions)
@@ -259,16 +261,17 @@ class HookedTransformer(StackedWeights, TextMixin, GenerationMixin, HookedRootMo
             raise ArgumentError("the next-token loss needs at least 2 positions; 1 came.")
         return lm_cross_entropy_loss(logits, tokens, mask, per_token)
 
-    def _checked_positions(self, positions: Tensor | None) -> Tensor | None:
+    def _checked_positions(self, positions: Tensor | None, n_layers: int) -> Tensor | None:
         """Return what queries and keys of a shortformer read besides the stream, None for all others."""
-        wanted = self.cfg.positional_embedding_type == "shortformer"
-        if wanted != (positions is not None):
+        kind = self.cfg.positional_embedding_type
+        if kind == "shortformer" and positions is None and n_layers:
             raise ArgumentError(
-                "start_at_layer in a shortformer needs shortformer_pos_embed, what queries and keys of every layer read "
-                "(cache['pos_embed'])."
-                if wanted
-                else f"shortformer_pos_embed belongs to positional_embedding_type='shortformer'; this network has "
-                f"{self.cfg.positional_embedding_type!r}."
+                "start_at_layer in a shortformer needs shortformer_pos_embed: what queries and keys of every layer "
+                "read besides the stream, cache['pos_embed']."
+            )
+        if kind != "shortformer" and positions is not None:
+            raise ArgumentError(
+                f"shortformer_pos_embed needs positional_embedding_type='shortformer'; this network has {kind!r}."
             )
         return positions
 

@@ -64,7 +64,7 @@ def _split_conv(theirs: Sequence[Tensor], cfg: HookedTransformerConfig) -> Tenso
 
 
 def _join_conv(ours: Sequence[Tensor], cfg: HookedTransformerConfig) -> Tensors:
-    return (torch.cat([part.transpose(0, 1).flatten(1) for part in ours], dim=1),)
+    return (_joined([part.transpose(0, 1).flatten(1) for part in ours], dim=1),)
 
 
 CONV_QKV = Layout(_split_conv, _join_conv)
@@ -72,7 +72,7 @@ CONV_QKV = Layout(_split_conv, _join_conv)
 
 CONV_QKV_BIASES = Layout(
     lambda theirs, cfg: tuple(_own(part.unflatten(0, (-1, cfg.d_head))) for part in theirs[0].chunk(3)),
-    lambda ours, _: (torch.cat([part.flatten() for part in ours]),),
+    lambda ours, _: (_joined([part.flatten() for part in ours]),),
 )
 
 CONV_OUT = _each(lambda t, cfg: t.unflatten(0, (-1, cfg.d_head)), lambda t, _: t.flatten(0, 1))
@@ -89,7 +89,7 @@ def _split_groups(theirs: Sequence[Tensor], cfg: HookedTransformerConfig) -> Ten
 def _join_groups(ours: Sequence[Tensor], cfg: HookedTransformerConfig) -> Tensors:
     q, k, v = (part.mT if part.ndim == 3 else part for part in ours)
     q = q.unflatten(0, (cfg.n_kv_heads, -1))
-    return (torch.cat([q, k.unsqueeze(1), v.unsqueeze(1)], dim=1).flatten(0, 2),)
+    return (_joined([q, k.unsqueeze(1), v.unsqueeze(1)], dim=1).flatten(0, 2),)
 
 
 GROUPED_QKV = Layout(_split_groups, _join_groups)
@@ -102,12 +102,12 @@ def _split_stacked(theirs: Sequence[Tensor], cfg: HookedTransformerConfig) -> Te
     return tuple(_own(part.unflatten(0, (-1, cfg.d_head)).mT) for part in theirs[0].split(sizes))
 
 
-STACKED_QKV = Layout(_split_stacked, lambda ours, _: (torch.cat([part.mT.flatten(0, 1) for part in ours]),))
+STACKED_QKV = Layout(_split_stacked, lambda ours, _: (_joined([part.mT.flatten(0, 1) for part in ours]),))
 """[all queries, all keys, all values; d_model] in the file (Phi-3)."""
 
 STACKED_GATE = Layout(
     lambda theirs, _: tuple(_own(part.T) for part in theirs[0].chunk(2)),
-    lambda ours, _: (torch.cat([part.T for part in ours]),),
+    lambda ours, _: (_joined([part.T for part in ours]),),
 )
 """[gates, then what they multiply; d_model] in the file (Phi-3)."""
 
@@ -122,7 +122,7 @@ EXPERTS_STACKED = _each(lambda t, _: t.mT, lambda t, _: t.mT)
 
 EXPERTS_GATE = Layout(
     lambda theirs, _: tuple(_own(part.mT) for part in theirs[0].chunk(2, dim=1)),
-    lambda ours, _: (torch.cat([part.mT for part in ours], dim=1),),
+    lambda ours, _: (_joined([part.mT for part in ours], dim=1),),
 )
 """[expert, gates then what they multiply, in] in memory."""
 
@@ -142,11 +142,23 @@ def scaled_and_tied(factor: float) -> Layout:
 
 def rows_from(first: int) -> Layout:
     """Return the layout of a table whose first rows are never used (OPT); written, they are zero."""
-    return _each(lambda t, _: t[first:], lambda t, _: torch.cat([t.new_zeros(first, t.shape[1]), t]))
+    return _each(lambda t, _: t[first:], lambda t, _: _joined([t.new_zeros(first, t.shape[1]), t]))
 
 
 TWICE = Layout(lambda theirs, _: (theirs[0], theirs[0].clone()), lambda ours, _: (ours[0],))
 """One norm in the file that attention and MLP both read; two here, equal when they are written."""
+
+
+def _joined(parts: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """Return tensors one after the other along an axis; of those without numbers, only the shape.
+
+    PyTorch would load a compiler, in seconds and 75 MB, to find that shape.
+    """
+    if not parts[0].is_meta:
+        return torch.cat(list(parts), dim=dim)
+    shape = list(parts[0].shape)
+    shape[dim] = sum(part.shape[dim] for part in parts)
+    return parts[0].new_empty(shape)
 
 
 def _own(part: Tensor) -> Tensor:

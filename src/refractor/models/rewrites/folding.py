@@ -82,7 +82,7 @@ def _fold(
         for some in parts(cols, rows):
             block = widened(matrix[:, some])
             if shift is not None:
-                vector[some].copy_(vector[some] + shift @ block)
+                vector[some].copy_(vector[some] + (shift.unsqueeze(-1) * block).sum(0))  # no BLAS: it takes memory
             block.mul_(scale)
             if shift is not None:
                 block.sub_(block.mean(0))

@@ -43,7 +43,8 @@ def fold_value_biases(state: dict[str, Tensor], cfg: HookedTransformerConfig) ->
             continue  # nothing to move, and W_O need not be read
         moved = widened(b_O)
         for head in range(cfg.n_heads):
-            moved += widened(b_V[head // group]).to(moved.dtype) @ widened(W_O[head]).to(moved.dtype)
+            values = widened(b_V[head // group]).to(moved.dtype)
+            moved += (values.unsqueeze(-1) * widened(W_O[head]).to(moved.dtype)).sum(0)
         b_O.copy_(moved)
         b_V.zero_()
     return cfg

@@ -113,4 +113,4 @@ full_ov_circuit_copying_score = full_ov_circuit_eigenvalues.sum(dim=-1).real / f
 full_scores_figure = imshow(utils.to_numpy(full_ov_circuit_copying_score), xaxis="Head", yaxis="Layer", title="Full OV Copying Score for each head in GPT-2 Small", zmax=1.0, zmin=-1.0)
 
 # %%
-both_figure = scatter(x=full_ov_circuit_copying_score.flatten(), y=OV_copying_score.flatten(), hover_name=[f"L{layer}H{head}" for layer in range(model.cfg.n_layers) for head in range(model.cfg.n_heads)], title="OV Copying Score for each head in GPT-2 Small", xaxis="Full OV Copying Score", yaxis="OV Copying Score")
+both_figure = scatter(x=full_ov_circuit_copying_score.flatten(), y=OV_copying_score.flatten(), hover_name=[f"L{layer}H{head}" for layer in range(12) for head in range(12)], title="OV Copying Score for each head in GPT-2 Small", xaxis="Full OV Copying Score", yaxis="OV Copying Score")

@@ -397,6 +397,11 @@ def test_the_rule_of_llama3_is_found_again(values: tuple[float, int, float, floa
 def test_factors_of_another_rule_are_refused(tmp_path: Path) -> None:
     factors = meta(500000.0, 128, 8.0, 4.0, 8192)
     assert llama3_scaling(torch.ones(64), 500000.0) == {}
+    between = ((factors > 1.01) & (factors < 7.9)).nonzero().flatten()
+    assert len(between) >= 5
+    bent = factors.clone()
+    bent[between[2]] *= 1.001  # the line through the first and the last of them stays
+    assert llama3_scaling(bent, 500000.0) is None
     for wrong in (
         factors * 1.001,
         factors.flip(0),
@@ -444,6 +449,16 @@ def test_what_gemma_does_not_say_is_what_its_runtime_assumes(tmp_path: Path) -> 
     assert (
         open_gguf(write(tmp_path / "4.gguf", "gemma3", without=without)).config["layer_types"] == ["full_attention"] * 3
     )
+
+
+def test_activations_follow_from_the_architecture(tmp_path: Path) -> None:
+    for name, key, value in [
+        ("gemma", "hidden_act", "gelu_pytorch_tanh"),
+        ("gemma2", "hidden_activation", "gelu_pytorch_tanh"),
+        ("gpt2", "activation_function", "gelu_new"),
+        ("llama", "hidden_act", "silu"),
+    ]:
+        assert open_gguf(write(tmp_path / f"{name}.gguf", name)).config[key] == value
 
 
 def test_special_tokens_and_the_name_are_told(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from refractor.checkpoints import safetensors_files
 from refractor.checkpoints.safetensors_files import SafetensorsFile, sharded_safetensors
 from refractor.checkpoints.sources import open_folder
 from refractor.checkpoints.torch_files import TorchFile, sharded_torch
+from refractor.checkpoints.weight_files import new_tensor
 
 
 def pack(header: object, data: bytes = b"", length: int | None = None) -> bytes:
@@ -37,14 +38,13 @@ def tensor(dtype: object = "F32", shape: object = (2,), offsets: object = (0, 8)
 def bounded(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     """Fail when a tensor is made that is larger than the file that asks for it."""
     limit = {"bytes": 0}
-    empty = torch.empty
 
-    def watched(shape: tuple[int, ...], **options: Any) -> Tensor:
-        size = math.prod(shape) * options.get("dtype", torch.float32).itemsize
+    def watched(name: str, shape: tuple[int, ...], dtype: torch.dtype, described: str) -> Tensor:
+        size = math.prod(shape) * dtype.itemsize
         assert size <= limit["bytes"], f"{size} bytes for a file of {limit['bytes']}"
-        return empty(shape, **options)
+        return new_tensor(name, shape, dtype, described)
 
-    monkeypatch.setattr(torch, "empty", watched)
+    monkeypatch.setattr(safetensors_files, "new_tensor", watched)
     return limit
 
 

@@ -136,19 +136,33 @@ def _rows_sum_to_one(cache: ActivationCache) -> Check:
 def _every_point_bites(
     model: HookedTransformer, tokens: Tensor, logits: Tensor, cache: ActivationCache, noise: float
 ) -> Check:
-    """Edit each point that is on, going on from the stream before its layer, and see the logits move beyond noise."""
+    """Edit each point that is on, and see what it leads to move beyond noise.
+
+    A point of a block must move the stream after the block, and each such stream the logits: so a block is run for
+    each of its points, and not the whole network.
+    """
     least = 10 * max(noise, torch.finfo(logits.dtype).eps)
-    silent = [name for name in cache if _distance(_edited(model, name, tokens, cache), logits) <= least]
+    silent = [name for name in cache if not _moves(model, name, tokens, logits, cache, least)]
     detail = f"{listed(silent)} did not" if silent else f"{len(cache)} points"
     return Check("editing any hook point moves the logits", not silent, detail)
 
 
-def _edited(model: HookedTransformer, name: str, tokens: Tensor, cache: ActivationCache) -> Tensor:
-    """Return the logits when one point is edited; layers before it are not run again."""
-    layer = layer_of(name) or 0
-    if layer == 0 or model.cfg.positional_embedding_type == "shortformer":
-        return model.run_with_hooks(tokens, fwd_hooks=[(name, _nudged)])
-    return model.run_with_hooks(cache["resid_pre", layer], start_at_layer=layer, fwd_hooks=[(name, _nudged)])
+def _moves(
+    model: HookedTransformer, name: str, tokens: Tensor, logits: Tensor, cache: ActivationCache, least: float
+) -> bool:
+    layer, last = layer_of(name), model.cfg.n_layers - 1
+    edit: Any = {"fwd_hooks": [(name, _nudged)]}
+    if layer is None or model.cfg.positional_embedding_type == "shortformer":
+        return _distance(model.run_with_hooks(tokens, **edit), logits) > least
+    if name.endswith("hook_resid_post"):
+        if layer == last:
+            edited = model.run_with_hooks(cache["resid_pre", layer], start_at_layer=layer, **edit)
+            return _distance(edited, logits) > least
+        changed = _nudged(cache[name], model.hook_dict[name])
+        return _distance(model(changed, start_at_layer=layer + 1), logits) > least
+    options = {"start_at_layer": layer, "stop_at_layer": layer + 1}
+    edited = model.run_with_hooks(cache["resid_pre", layer], **options, **edit)
+    return _distance(edited, cache["resid_post", layer]) > least
 
 
 def _nudged(tensor: Tensor, hook: HookPoint) -> Tensor:
@@ -202,7 +216,10 @@ def _find_reference(model: HookedTransformer) -> tuple[Any, str]:
             return None, f"its files are not there: {error}"
     from transformers import AutoModelForCausalLM
 
-    found = AutoModelForCausalLM.from_pretrained(place, dtype=model.cfg.torch_dtype, **options)
+    try:
+        found = AutoModelForCausalLM.from_pretrained(place, dtype=model.cfg.torch_dtype, **options)
+    except (ImportError, OSError, RuntimeError, ValueError) as error:
+        return None, f"transformers could not load it: {' '.join(str(error).split())[:120]}"
     return found.to(model.cfg.device).eval(), ""
 
 

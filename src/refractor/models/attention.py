@@ -74,8 +74,8 @@ class Attention(nn.Module):
     def __getattr__(self, name: str) -> Any:
         """Return what heads share, one entry for every head, under the name that every network has."""
         if name in SHARED and self.grouped:
-            shared = super().__getattr__("_" + name)
-            return shared.repeat_interleave(self.cfg.n_heads // self.cfg.n_kv_heads, dim=0)
+            group = self.cfg.n_heads // self.cfg.n_kv_heads
+            return self.get_parameter("_" + name).repeat_interleave(group, dim=0)
         return super().__getattr__(name)
 
     def of_kv_heads(self, name: str) -> Tensor:

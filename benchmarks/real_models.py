@@ -118,7 +118,8 @@ def loading(folder: Path, rounds: int, peer_python: str) -> None:
                 statistics.median(run[name] for run in runs) for name in ("seconds", "peak", "after")
             )
             print(
-                f"  {kind:<40} {seconds:6.2f} s to the first logits, peak {peak / WEIGHTS:5.2f}, then {after / WEIGHTS:5.2f}"
+                f"  {kind:<40} {seconds:6.2f} s to the first logits, peak {peak / WEIGHTS:5.2f}, "
+                f"then {after / WEIGHTS:5.2f}"
             )
     for ours, target in (("refractor", 1.25), ("refractor, rewritten", 1.35)):
         peak = statistics.median(run["peak"] for run in found[ours]) / WEIGHTS

@@ -212,12 +212,17 @@ def test_verify_finds_nan(folders: dict[str, Path]) -> None:
 # ---- what does not fit stops the load --------------------------------------------------------------------------------
 
 
-def changed(folder: Path, place: Path, config: dict[str, Any] | None = None, **tensors: torch.Tensor | None) -> Path:
+def changed(
+    folder: Path,
+    place: Path,
+    config: dict[str, Any] | None = None,
+    tensors: dict[str, torch.Tensor | None] | None = None,
+) -> Path:
     """Write a checkpoint that differs: keys of its configuration, and tensors (None leaves one out)."""
     place.mkdir()
     values = json.loads((folder / "config.json").read_text()) | (config or {})
     (place / "config.json").write_text(json.dumps({key: value for key, value in values.items() if value != "gone"}))
-    weights = load_file(folder / "model.safetensors") | tensors
+    weights = load_file(folder / "model.safetensors") | (tensors or {})
     save_file({key: tensor for key, tensor in weights.items() if tensor is not None}, place / "model.safetensors")
     return place
 
@@ -241,7 +246,7 @@ def test_tensors_that_do_not_fit_stop_the_load(
     name: str, tensors: dict[str, torch.Tensor | None], text: str, folders: dict[str, Path], tmp_path: Path
 ) -> None:
     with pytest.raises(CheckpointError, match=text):
-        raw(changed(folders[name], tmp_path / "bad", **tensors))
+        raw(changed(folders[name], tmp_path / "bad", tensors=tensors))
 
 
 BAD_KEYS: list[tuple[str, dict[str, Any], str]] = [
@@ -283,7 +288,7 @@ def test_a_key_can_be_ignored_by_name(folders: dict[str, Path], tmp_path: Path) 
 def test_nan_is_named_and_loaded(folders: dict[str, Path], tmp_path: Path) -> None:
     weight = load_file(folders["llama"] / "model.safetensors")["model.norm.weight"]
     weight[3] = torch.nan
-    folder = changed(folders["llama"], tmp_path / "nan", **{"model.norm.weight": weight})
+    folder = changed(folders["llama"], tmp_path / "nan", tensors={"model.norm.weight": weight})
     with pytest.warns(UserWarning, match=r"NaN or infinity in 'model.norm.weight'"):
         assert raw(folder).ln_final.get_parameter("w")[3].isnan()
 
@@ -351,7 +356,7 @@ def test_tied_embeddings_are_one_memory_until_a_rewrite(folders: dict[str, Path]
 def test_weights_can_be_rewritten_after_the_load(folders: dict[str, Path]) -> None:
     model, tokens = raw(folders["llama"], dtype="float64"), tiny.reference("llama").tokens
     scales: list[torch.Tensor] = []
-    model.blocks[1].ln1.hook_scale.add_hook(lambda t, hook: scales.append(t))
+    model.add_hook("blocks.1.ln1.hook_scale", lambda t, hook: scales.append(t))
     before = model(tokens).log_softmax(-1)
     model.process_weights_()
     torch.testing.assert_close(model(tokens).log_softmax(-1), before, rtol=0, atol=1e-9)

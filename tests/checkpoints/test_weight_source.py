@@ -89,7 +89,9 @@ def test_one_layer_reads_one_layer(folders: dict[str, Path]) -> None:
     with Held() as held:
         layer = source.layer(1)
     size = sum(tensor.numel() * tensor.element_size() for tensor in layer.tensors.values())
-    whole = sum(p.numel() * 4 for p in HookedTransformer.from_pretrained_no_processing(str(folders["gpt2"])).parameters())
+    whole = sum(
+        p.numel() * 4 for p in HookedTransformer.from_pretrained_no_processing(str(folders["gpt2"])).parameters()
+    )
     assert size < whole / 3
     assert size <= held.made <= 1.6 * size  # the fused queries, keys and values are held twice for a moment
 

@@ -14,7 +14,6 @@ from refractor.checkpoints.weight_files import WeightFiles, listed
 from refractor.models.config import HookedTransformerConfig
 from refractor.models.transformer import HookedTransformer
 
-
 POSITIONS = "pos_embed.W_pos"
 
 
@@ -208,7 +207,7 @@ def _check_shapes(
 
 def _read(weights: WeightFiles, name: str, dtype: torch.dtype, strange: list[str]) -> Tensor:
     tensor = weights.read(name)
-    # A sum needs no second copy, and is no number when one of its terms is none. It may also overflow: then look closer.
+    # A sum needs no second copy, and is no number when one of its terms is none; or it overflows: then look closer.
     if not torch.isfinite(tensor.sum()) and not torch.isfinite(tensor).all():
         strange.append(name)
     return tensor.to(dtype)

@@ -104,10 +104,10 @@ def load(
     if run is not None:
         _check_unused(run.folder.path, revision=revision, first_n_layers=first_n_layers, n_ctx=n_ctx, adapter=adapter)
         return _load_run(run, rewrites, device, dtype)
-    files = _files(model_name, hf_model, revision, checkpoint_index, checkpoint_value)
+    where, kind = as_device(device or "cpu"), _dtype(dtype or torch.float32)
+    files = _files(model_name, hf_model, revision, checkpoint_index, checkpoint_value, kind)
     chosen = {"first_n_layers": first_n_layers, "n_ctx": n_ctx, "default_prepend_bos": default_prepend_bos}
     family = family_of(files, adapter, ignore_keys, **chosen)
-    where, kind = as_device(device or "cpu"), _dtype(dtype or torch.float32)
     state = FamilyReader(family, files.weights, kind, where).read()
     cfg, done = rewrite(state, family.cfg, **_asked(rewrites, defaults(family.cfg)))
     model = blank(cfg)
@@ -177,7 +177,12 @@ def _check_n_ctx(fields: Mapping[str, Any], n_ctx: int) -> None:
 
 
 def _files(
-    model_name: str | Path, hf_model: Any, revision: str | None, index: int | None, value: int | None
+    model_name: str | Path,
+    hf_model: Any,
+    revision: str | None,
+    index: int | None,
+    value: int | None,
+    dtype: torch.dtype,
 ) -> ModelFiles:
     if hf_model is not None:
         config = hf_model.config.to_dict()
@@ -187,7 +192,7 @@ def _files(
         if revision is not None:
             raise ArgumentError("give revision, or checkpoint_index or checkpoint_value, not both.")
         revision = checkpoint_revision(resolve_name(str(model_name)), index, value)
-    return open_model(model_name, revision)
+    return open_model(model_name, revision, dtype)
 
 
 def _provenance(files: ModelFiles, given: str | Path, hf_model: Any, done: tuple[str, ...]) -> Provenance:

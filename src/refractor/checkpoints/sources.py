@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from refractor.base.errors import ArgumentError, CheckpointError, StoreError
 from refractor.checkpoints import safetensors_files, torch_files
 from refractor.checkpoints.aliases import resolve_name
@@ -57,12 +59,13 @@ class ModelFiles:
     tokenizer: Any = None
 
 
-def open_model(name_or_path: str | Path, revision: str | None = None) -> ModelFiles:
+def open_model(name_or_path: str | Path, revision: str | None = None, dtype: torch.dtype = torch.float32) -> ModelFiles:
     """Find a model: an existing folder, a GGUF file, or a name on the Hugging Face hub.
 
     Args:
         name_or_path: a path, a short name such as `gpt2-small`, or `owner/name`. A folder that exists wins over a name.
         revision: for models of the hub, a branch, tag or commit.
+        dtype: what quantised tensors become when they are read.
 
     Raises:
         UnknownNameError: it is no folder, and no short name; the nearest short names are offered.
@@ -82,7 +85,7 @@ def open_model(name_or_path: str | Path, revision: str | None = None) -> ModelFi
         if is_folder:
             return open_folder(path)
         if path.suffix.lower() == ".gguf":
-            return _open_gguf(path)
+            return _open_gguf(path, dtype)
         raise CheckpointError(_no_folder(path))
     hub_name = resolve_name(text)
     return dataclasses.replace(open_folder(download(hub_name, revision)), name=hub_name, revision=revision)
@@ -110,11 +113,11 @@ def open_folder(path: str | Path) -> ModelFiles:
     return ModelFiles(config, _open_weights(path), path, path.resolve().name)
 
 
-def _open_gguf(path: Path) -> ModelFiles:
+def _open_gguf(path: Path, dtype: torch.dtype) -> ModelFiles:
     """Open a GGUF file; the one place where this module hands over to its reader, which needs the `gguf` extra."""
     from refractor.checkpoints.gguf_file import open_gguf
 
-    return open_gguf(path)
+    return open_gguf(path, dtype)
 
 
 def _open_weights(path: Path) -> WeightFiles:

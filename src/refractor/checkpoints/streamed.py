@@ -71,5 +71,5 @@ def stream(
         StoreError: a file is damaged.
 
     """
-    files = open_model(model_name, revision)
+    files = open_model(model_name, revision, dtype)
     return StreamedWeights(FamilyReader(family_of(files, adapter, ignore_keys), files.weights, dtype, device))

@@ -50,16 +50,14 @@ def save_pretrained(model: HookedTransformer, folder: Path | str, adapter: Adapt
             "weights with torch.save(model.state_dict(), path) and its architecture with model.cfg.to_json()."
         )
     adapter = adapter_of(config, model.cfg.model_name) if adapter is None else adapter
-    if adapter.fields(config)["n_layers"] != model.cfg.n_layers:
+    n_layers, stored = (adapter.fields(config)[name] for name in ("n_layers", "n_ctx"))
+    if n_layers != model.cfg.n_layers:
         raise CheckpointError(
-            f"the network has {model.cfg.n_layers} of the {adapter.fields(config)['n_layers']} layers of its configuration. "
-            "Load all of them to write it."
+            f"the network has {model.cfg.n_layers} of the {n_layers} layers of its configuration. Load all to write it."
         )
-    learned, stored = model.cfg.positional_embedding_type == "standard", adapter.fields(config)["n_ctx"]
-    if learned and stored != model.cfg.n_ctx:
+    if model.cfg.positional_embedding_type == "standard" and stored != model.cfg.n_ctx:
         raise CheckpointError(
-            f"the network has {model.cfg.n_ctx} of the {stored} positions of its configuration. Load all of them to write "
-            "it."
+            f"the network has {model.cfg.n_ctx} of the {stored} positions of its configuration. Load all to write it."
         )
     config = written_config(model, config, adapter)
     tensors = family_tensors(model, config, adapter)

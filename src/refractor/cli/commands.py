@@ -73,7 +73,8 @@ def verify(model: str, dtype: str, processed: bool) -> "Verification":
     from refractor.models.rewrites import REWRITES
 
     with Console(stderr=True).status(f"loading {model} ..."):
-        network = load(model, dtype=dtype, **({} if processed else dict.fromkeys(REWRITES, False)))
+        unprocessed: dict[str, Any] = {} if processed else dict.fromkeys(REWRITES, False)
+        network = load(model, dtype=dtype, **unprocessed)
     with Console(stderr=True).status(f"checking {model} ..."):
         return run_checks(network)
 

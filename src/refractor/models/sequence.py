@@ -146,7 +146,9 @@ def _real_keys(
     if n_past and mask.shape[1] == n_pos:
         earlier = torch.ones(batch, n_past, dtype=torch.bool) if past_real is None else past_real
         mask = torch.cat([earlier.to(device), mask], dim=1)
-    return None if not mask.is_meta and bool(mask.all()) else mask
+    if past_real is not None or mask.is_meta:  # padding that was read does not go away
+        return mask
+    return None if bool(mask.all()) else mask
 
 
 def alibi_slopes(n_heads: int) -> list[float]:

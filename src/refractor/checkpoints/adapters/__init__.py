@@ -47,7 +47,7 @@ def adapter_of(config: Mapping[str, object], name: str) -> Adapter:
         return ADAPTERS[model_type]
     near = nearest(model_type, ADAPTERS) or sorted(ADAPTERS)
     raise CheckpointError(
-        f"{name} is of the family {model_type!r}, for which there is no adapter. Nearest: {', '.join(near)}. To add "
-        "one, describe its configuration and its tensors as an Adapter, as the files in refractor/checkpoints/adapters do, "
-        "and pass it as load(..., adapter=...)."
+        f"{name} is of the family {model_type!r}, for which there is no adapter. Nearest: {', '.join(near)}. "
+        "To add one, describe its configuration and its tensors as an Adapter, as the files in "
+        "refractor/checkpoints/adapters do, and pass it as load(..., adapter=...)."
     )

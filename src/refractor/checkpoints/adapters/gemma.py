@@ -26,7 +26,8 @@ def _common(keys: Keys) -> dict[str, Any]:
     return {
         **found,
         **shared_heads(keys, found["n_heads"]),
-        "act_fn": "gelu_pytorch_tanh" if act == "gelu" else act,  # the first configurations said gelu, and meant this
+        # The first configurations said gelu, and meant its approximation.
+        "act_fn": "gelu_pytorch_tanh" if act == "gelu" and keys.family == "gemma" else act,
         "eps": keys.number("rms_norm_eps", 1e-6),
         "normalization_type": "RMS",
         "gated_mlp": True,

@@ -9,7 +9,7 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -qq --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types slow bench lock clean
+.PHONY: help demo test lint types slow smollm bench lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -27,8 +27,11 @@ lint: $(STAMP) ## format and lint
 types: $(STAMP) ## types of src and tests
 	$(BIN)/python scripts/check_types.py
 
-slow: $(STAMP) ## the slow tests
+slow: $(STAMP) smollm ## the slow tests
 	$(BIN)/python -m pytest -m slow
+
+smollm: $(STAMP) ## fetch SmolLM2-135M (90 MB) for the slow tests, which skip it where it cannot be had
+	-$(BIN)/python scripts/fetch_smollm2.py
 
 bench: $(STAMP) ## every benchmark, ratios printed
 	@for script in benchmarks/[!_]*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

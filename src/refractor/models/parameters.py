@@ -39,7 +39,7 @@ def draw_weights(module: nn.Module, cfg: HookedTransformerConfig) -> None:
     """
     generator = None if cfg.seed is None else torch.Generator().manual_seed(cfg.seed)
     for name, parameter in module.named_parameters():
-        leaf = name.rsplit(".", 1)[-1]
+        leaf = name.rsplit(".", 1)[-1].removeprefix("_")  # what heads share is drawn like what they have alone
         with torch.no_grad():
             if leaf.startswith("W_"):
                 parameter.copy_(_DRAWS[cfg.init_mode](parameter, leaf, cfg, generator))
@@ -68,8 +68,8 @@ def _xavier_deviation(weight: Tensor, leaf: str) -> float:
         fans = weight.shape[1] + weight.shape[0] * weight.shape[2]
     elif leaf == "W_O":  # [head, d_head, d_model]
         fans = weight.shape[0] * weight.shape[1] + weight.shape[2]
-    else:
-        fans = weight.shape[0] + weight.shape[1]
+    else:  # [rows, cols], or that for every expert
+        fans = weight.shape[-2] + weight.shape[-1]
     return (2 / fans) ** 0.5
 
 

@@ -25,6 +25,7 @@ from refractor.models.rewrites import REWRITES, defaults, rewrite
 from refractor.models.sequence import Sequence, make_sequence
 from refractor.models.stacked import StackedWeights
 from refractor.models.state import check_state, is_tied_in
+from refractor.models.switches import Switches
 from refractor.models.text import TextMixin
 
 Input = str | list[str] | Tensor
@@ -33,7 +34,7 @@ Input = str | list[str] | Tensor
 ReturnType = Literal["logits", "loss", "both"] | None
 
 
-class HookedTransformer(StackedWeights, TextMixin, GenerationMixin, HookedRootModule):
+class HookedTransformer(StackedWeights, Switches, TextMixin, GenerationMixin, HookedRootModule):
     """A transformer with the parameter names, shapes and hook points that the field uses.
 
     `residual = W_E[tokens] + W_pos`, then the blocks, the final norm, and `logits = residual W_U + b_U`.

@@ -84,6 +84,7 @@ def test_a_heavy_import_is_seen() -> None:
     assert "rich" in probe("import rich")["loaded"]
 
 
+@pytest.mark.slow
 def test_submodules_import_one_by_one() -> None:
     """No file depends on another having been imported first."""
     code = """

@@ -1,6 +1,7 @@
 """Every family against transformers: tiny random checkpoints, in float64, tensor by tensor and both ways."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -378,3 +379,84 @@ def test_provenance_says_what_the_weights_are(folders: dict[str, Path]) -> None:
     assert str(model.provenance).endswith(
         "stored as float32, rewritten: fold_ln, fold_value_biases, center_writing_weights, center_unembed"
     )
+
+
+def test_an_unembedding_of_its_own_is_used_though_the_configuration_says_tied(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = changed(folders["llama"], tmp_path / "said", {"tie_word_embeddings": True})
+    assert torch.equal(raw(folder).W_U, raw(folders["llama"]).W_U)
+    assert not raw(folder).is_tied
+    same = load_file(folders["gpt2"] / "model.safetensors")["transformer.wte.weight"].clone()
+    folder = changed(folders["gpt2"], tmp_path / "twice", tensors={"lm_head.weight": same})
+    assert raw(folder).is_tied
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"rope_scaling": {"type": "yarn", "factor": 2.0}}, "type 'yarn' are not supported"),
+        ({"rope_scaling": {"type": "linear", "factor": 2.0}}, "has rope_parameters and rope_scaling, which differ"),
+        ({"rope_scaling": 3}, "must be an object; 3 came"),
+        ({"partial_rotary_factor": 0.5}, r"only a part of each head turns \(partial_rotary_factor=0.5\)"),
+    ],
+)
+def test_rotary_words_that_disagree_stop_the_load(
+    change: dict[str, Any], text: str, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    with pytest.raises(CheckpointError, match=text):
+        raw(changed(folders["llama"], tmp_path / "bad", change))
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "field", "value"),
+    [
+        ("gemma2", "query_pre_attn_scalar", "attn_scale", 16.0),
+        ("gemma3", "query_pre_attn_scalar", "attn_scale", 16.0),
+        ("gemma2", "attn_logit_softcapping", "attn_scores_soft_cap", 50.0),
+        ("gemma2", "final_logit_softcapping", "output_logits_soft_cap", 30.0),
+        ("mixtral", "rope_parameters", "rotary_base", 1e6),
+    ],
+)
+def test_keys_that_are_left_out_have_the_defaults_of_the_family(
+    name: str, key: str, field: str, value: float, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    assert getattr(raw(changed(folders[name], tmp_path / "less", {key: "gone"})).cfg, field) == value
+
+
+def test_options_that_mean_nothing_are_refused(folders: dict[str, Path]) -> None:
+    theirs, folder = tiny.build("gpt2"), str(folders["gpt2"])
+    for options, text in (
+        ({"hf_model": theirs, "revision": "main"}, "hf_model came too"),
+        ({"hf_model": 3}, "hf_model must be a ...ForCausalLM of transformers; int came"),
+        ({"device": "meta"}, "device='meta' is not there"),
+        ({"dtype": "fp16"}, "dtype must be one of"),
+        ({"first_n_layers": 0}, "first_n_layers must be a whole number"),
+        ({"n_ctx": 0}, "n_ctx must be a whole number"),
+        ({"revision": "main"}, "revision is for models of the hub"),
+    ):
+        with pytest.raises(ValueError, match=re.escape(text)):
+            HookedTransformer.from_pretrained(folder, **options)
+    with pytest.raises(ValueError, match="tokenizer is for language models"):
+        HookedTransformer.from_pretrained("modular-addition-113", tokenizer=object())
+    key = {"ignore_keys": "one", "first_n_layers": 2}
+    assert verify(HookedTransformer.from_pretrained(folder, **key)).checks[-1].passed is None
+
+
+def test_half_of_a_tied_pair_is_loaded_alone(folders: dict[str, Path]) -> None:
+    model = raw(folders["gpt2"])
+    before = model.W_E.detach().clone()
+    model.load_state_dict({"unembed.W_U": model.W_U.detach() + 1}, strict=False)
+    assert torch.equal(model.W_E, before)
+    assert torch.equal(model.W_U, before.T + 1)
+    other = raw(folders["gpt2"])
+    other.untie()
+    assert not other.is_tied
+    assert torch.equal(other.W_U, other.W_E.T)
+
+
+def test_verify_does_not_blame_the_network_for_hooks(folders: dict[str, Path]) -> None:
+    model = raw(folders["gpt2"])
+    model.add_hook("blocks.0.hook_resid_pre", lambda t, hook: t * 0)
+    with pytest.raises(ValueError, match=r"hooks are attached at 'blocks.0.hook_resid_pre'"):
+        verify(model)

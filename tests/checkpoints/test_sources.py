@@ -329,7 +329,7 @@ def test_paths_that_are_no_folders(tmp_path: Path) -> None:
 def test_gguf_files_go_to_their_own_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[Path] = []
 
-    def open_gguf(path: Path) -> ModelFiles:
+    def open_gguf(path: Path, dtype: torch.dtype) -> ModelFiles:
         given.append(path)
         return ModelFiles({}, InMemoryWeights({}), None, path.stem)
 

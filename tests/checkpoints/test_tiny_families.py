@@ -25,6 +25,8 @@ from tiny_families import (
 from tiny_features import FEATURES, Feature, biases, norms
 from tiny_legacy import age
 
+pytestmark = pytest.mark.slow  # tests of what other tests are held against
+
 NAMES = tuple(FAMILIES)
 QUICK = ("gpt2", "gpt_neox", "llama3", "gemma3", "mixtral")  # whose kinds of code are those of all others
 MOST_SLOW = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in NAMES]

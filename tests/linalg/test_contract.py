@@ -7,14 +7,14 @@ import torch
 
 
 @pytest.mark.parametrize("law", chain_laws.ANY)
-@pytest.mark.parametrize("case", chains.CASES)
+@pytest.mark.parametrize("case", chains.thinned(chains.CASES))
 def test_every_chain(case: str, law: str) -> None:
     parts = chains.CASES[case]()
     chain_laws.ANY[law](chains.build(case), chains.multiplied(parts))
 
 
 @pytest.mark.parametrize("law", chain_laws.SQUARE_ONLY)
-@pytest.mark.parametrize("case", chains.SQUARE)
+@pytest.mark.parametrize("case", chains.thinned(chains.SQUARE))
 def test_square_chains(case: str, law: str) -> None:
     parts = chains.SQUARE[case]()
     chain_laws.SQUARE_ONLY[law](chains.build(case), chains.multiplied(parts))

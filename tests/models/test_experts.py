@@ -171,7 +171,6 @@ def test_an_expert_that_nobody_chooses_has_gradient_zero() -> None:
     torch.testing.assert_close(model(tokens), reference(model, tokens)["logits"], rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.xfail(reason="draw_weights takes the number of experts for a fan", strict=True)
 def test_initial_weights_spread_over_one_expert_and_not_over_all() -> None:
     model = make("one expert of four", d_model=64, d_mlp=128, init_mode="xavier_normal")
     model.init_weights()

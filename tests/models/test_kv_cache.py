@@ -1,6 +1,5 @@
 """Reading a text in several passes: whatever the split, the logits are those of one pass."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,14 +14,6 @@ from refractor.models import HookedTransformer
 from refractor.models.kv_cache import FIRST_CAPACITY, HookedTransformerKeyValueCache
 
 SPLITS = [[1, 1, 1, 1, 1, 1], [2, 3, 1], [5, 1], [1, 5], [6]]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def in_passes(
@@ -156,6 +147,21 @@ def test_another_batch_a_longer_text_and_layers_left_out_are_refused() -> None:
         assert cache.length == 5
     truth = model(tokens)[:, 5:]
     torch.testing.assert_close(model(tokens[:, 5:], past_kv_cache=cache), truth, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"n_layers": 3}, {"n_heads": 2}, {"d_head": 6}, {"dtype": torch.float32}],
+    ids=str,
+)
+def test_the_keys_of_another_network_are_refused(changes: dict[str, Any]) -> None:
+    cache = HookedTransformerKeyValueCache(make("plain", **changes).cfg, 3)
+    model = make("plain")
+    with pytest.raises(
+        ArgumentError, match="past_kv_cache is of another network or dtype.*must be 2, 3, 5, torch.float64"
+    ):
+        model(tokens_for(model), past_kv_cache=cache)
+    assert cache.length == 0
 
 
 @pytest.mark.parametrize("kind", ["bidirectional", "bidirectional, turning", "bidirectional, slopes"])

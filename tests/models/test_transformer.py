@@ -1,6 +1,5 @@
 """The transformer against a reference written from the formulas, and the contract that every hook point bites."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,15 +19,6 @@ from refractor.models import HookedTransformer, HookedTransformerConfig
 SHARED = Path(__file__).parents[2].parent / "shared"
 
 FLAGS = ("use_attn_result", "use_split_qkv_input", "use_attn_in", "use_hook_mlp_in", "use_hook_tokens")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Tensors here are small: several threads would wait for each other more than they compute."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("kind", [*ARCHITECTURES, *EDGES])

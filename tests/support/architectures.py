@@ -164,7 +164,7 @@ ARCHITECTURES: dict[str, dict[str, object]] = {
     },
     "bidirectional, slopes": {
         "n_layers": 1,
-        "n_heads": 6,
+        "n_heads": 9,
         "act_fn": "gelu",
         "attention_dir": "bidirectional",
         "positional_embedding_type": "alibi",

@@ -1,7 +1,9 @@
 """A registry of chains to ask questions of: shapes, leading axes, dtypes, ranks, and what is degenerate about them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -102,3 +104,9 @@ def multiplied(parts: Parts) -> Tensor:
     for part in parts[1:]:
         product = product @ plain(part)
     return product
+
+
+def thinned(cases: Iterable[str]) -> list[Any]:
+    """Return all cases, every second one only for the slow run."""
+    marks = (), pytest.mark.slow
+    return [pytest.param(case, marks=marks[place % 2]) for place, case in enumerate(cases)]

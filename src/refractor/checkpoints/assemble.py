@@ -98,10 +98,24 @@ class FamilyReader:
             warnings.warn(f"{self.weights.described}: NaN or infinity in {listed(strange)}.", stacklevel=3)
         if self.family.tied and "embed.W_E" in state and "unembed.W_U" not in state:
             state["unembed.W_U"] = state["embed.W_E"].T
+        self._read_own_unembedding(state, strange)
         for name, tensor in self._wanted.items():
             if name.startswith(prefix) and name not in state and _is_bias(name):  # the family has no such bias
                 state[name] = torch.zeros(tensor.shape, dtype=self.dtype, device=self.device)
         return {name: tensor for name, tensor in state.items() if name.startswith(prefix)}
+
+    def _read_own_unembedding(self, state: dict[str, Tensor], strange: list[str]) -> None:
+        """Use the unembedding of files that hold one although they say that it is tied, where it is another matrix."""
+        own = [name for name in UNEMBEDDINGS if name in self.weights.names and name not in self._names.values()]
+        if self.family.tied and own and "unembed.W_U" in state:
+            stored = _read(self.weights, own[0], self.dtype, strange).to(self.device).T
+            used = state["unembed.W_U"]
+            if stored.shape == used.shape and not torch.equal(stored, used):  # a narrower one is projected first
+                state["unembed.W_U"] = stored
+
+
+UNEMBEDDINGS = ("lm_head.weight", "embed_out.weight")
+"""Names of the unembedding, which some files hold although it is tied."""
 
 
 def _is_bias(name: str) -> bool:
@@ -167,7 +181,9 @@ def _is_known(name: str, family: Family) -> bool:
     """Whether a tensor that no rule uses is ignored for a reason."""
     if any(name.endswith(ending) for ending in family.adapter.buffers):
         return True
-    if family.tied and name in ("lm_head.weight", "embed_out.weight"):  # the embedding once more
+    if (
+        family.tied and name in UNEMBEDDINGS
+    ):  # the embedding once more, or what is used instead of it: see _read_own_unembedding
         return True
     layer = next((int(part) for part in name.split(".") if part.isdigit()), None)
     of_later_layer = layer is not None and layer >= family.cfg.n_layers

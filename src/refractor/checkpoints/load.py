@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from torch import nn
 
-from refractor.base.errors import ArgumentError, CheckpointError, nearest, unknown_name
+from refractor.base.errors import ArgumentError, CheckpointError, unknown_name
 from refractor.base.store import RunFolder
 from refractor.checkpoints.adapters import adapter_of
 from refractor.checkpoints.adapters.keys import Keys
@@ -40,7 +41,7 @@ def load(
     checkpoint_index: int | None = None,
     checkpoint_value: int | None = None,
     hf_model: Any = None,
-    device: torch.device | str | None = None,
+    device: torch.device | str | int | None = None,
     dtype: torch.dtype | str | None = None,
     first_n_layers: int | None = None,
     n_ctx: int | None = None,
@@ -100,11 +101,24 @@ def load(
             strict=True,
         )
     )
+    if not isinstance(model_name, str | Path):
+        raise ArgumentError(f"model_name must be a name or a path; {model_name!r} came.")
+    ignore_keys = [ignore_keys] if isinstance(ignore_keys, str) else ignore_keys
     run = None if hf_model is not None else _find_run(model_name, checkpoint_value, checkpoint_index)
     if run is not None:
-        _check_unused(run.folder.path, revision=revision, first_n_layers=first_n_layers, n_ctx=n_ctx, adapter=adapter)
+        _check_unused(
+            run.folder.path,
+            revision=revision,
+            first_n_layers=first_n_layers,
+            n_ctx=n_ctx,
+            adapter=adapter,
+            tokenizer=tokenizer,
+            default_prepend_bos=default_prepend_bos,
+            default_padding_side=default_padding_side,
+            ignore_keys=ignore_keys or None,
+        )
         return _load_run(run, rewrites, device, dtype)
-    where, kind = as_device(device or "cpu"), _dtype(dtype or torch.float32)
+    where, kind = as_device("cpu" if device is None else device), _dtype(torch.float32 if dtype is None else dtype)
     files = _files(model_name, hf_model, revision, checkpoint_index, checkpoint_value, kind)
     chosen = {"first_n_layers": first_n_layers, "n_ctx": n_ctx, "default_prepend_bos": default_prepend_bos}
     family = family_of(files, adapter, ignore_keys, **chosen)
@@ -185,6 +199,10 @@ def _files(
     dtype: torch.dtype,
 ) -> ModelFiles:
     if hf_model is not None:
+        if revision is not None or index is not None or value is not None:
+            raise ArgumentError("revision, checkpoint_index and checkpoint_value are for files; hf_model came too.")
+        if not isinstance(hf_model, nn.Module) or not hasattr(hf_model, "config"):
+            raise ArgumentError(f"hf_model must be a ...ForCausalLM of transformers; {type(hf_model).__name__} came.")
         config = hf_model.config.to_dict()
         weights = InMemoryWeights(hf_model.state_dict(), f"the {type(hf_model).__name__} in memory")
         return ModelFiles(config, weights, None, str(model_name), revision)
@@ -210,7 +228,7 @@ def _asked(given: Mapping[str, bool | None], otherwise: Mapping[str, bool]) -> d
 def _load_run(
     source: Source,
     rewrites: Mapping[str, bool | None],
-    device: torch.device | str | None,
+    device: torch.device | str | int | None,
     dtype: torch.dtype | str | None,
 ) -> HookedTransformer:
     settings = dict(source.folder.description().get("model") or {})
@@ -265,5 +283,4 @@ def _dtype(dtype: torch.dtype | str) -> torch.dtype:
         return DTYPES[dtype.removeprefix("torch.")]
     if isinstance(dtype, torch.dtype) and dtype in DTYPES.values():
         return dtype
-    near = nearest(str(dtype), DTYPES) or list(DTYPES)
-    raise ArgumentError(f"dtype must be one of {', '.join(DTYPES)}; {dtype!r} came (near {near[0]}).")
+    raise ArgumentError(f"dtype must be one of {', '.join(DTYPES)}; {dtype!r} came.")

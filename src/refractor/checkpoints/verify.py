@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from refractor.base.errors import CheckpointError
+from refractor.base.errors import ArgumentError, CheckpointError
+from refractor.checkpoints.adapters import adapter_of
 from refractor.checkpoints.hub import download
 from refractor.checkpoints.weight_files import listed
 from refractor.hooks.cache import ActivationCache
@@ -93,11 +94,22 @@ def verify(
     Returns:
         What was found; `passed` says whether all of it held.
 
+    Raises:
+        ArgumentError: `model` is no network, or hooks are attached to it.
+
     >>> from refractor.checkpoints import load
     >>> verify(load("modular-addition-113")).passed
     True
 
     """
+    if not isinstance(model, HookedTransformer):
+        raise ArgumentError(f"verify checks a network that was loaded; {type(model).__name__} came. Load it first.")
+    hooked = [point.name for point in model.hook_points() if point.hooked]
+    if hooked:
+        raise ArgumentError(
+            f"hooks are attached at {listed(hooked)}, so what would be checked is not the network alone. Take them "
+            "off: model.reset_hooks(including_permanent=True)."
+        )
     if tokens is None:
         n_tokens = min(N_TOKENS, model.cfg.n_ctx)
         tokens = torch.randint(model.cfg.d_vocab, (2, n_tokens), generator=torch.Generator().manual_seed(0))
@@ -141,10 +153,14 @@ def _every_point_bites(
     A point of a block must move the stream after the block, and each such stream the logits: so a block is run for
     each of its points, and not the whole network.
     """
-    least = 10 * max(noise, torch.finfo(logits.dtype).eps)
+    name = "editing any hook point moves the logits"
+    if tokens.shape[1] < 2:
+        return Check(name, None, "one position attends to nothing else; give longer tokens")
+    wide = logits.dtype in (torch.float32, torch.float64)  # others round so coarsely that ten times is a large part
+    least = (10 if wide else 1) * max(noise, torch.finfo(logits.dtype).eps)
     silent = [name for name in cache if not _moves(model, name, tokens, logits, cache, least)]
     detail = f"{listed(silent)} did not" if silent else f"{len(cache)} points"
-    return Check("editing any hook point moves the logits", not silent, detail)
+    return Check(name, not silent, detail)
 
 
 def _moves(
@@ -202,6 +218,10 @@ def _find_reference(model: HookedTransformer) -> tuple[Any, str]:
     source, family = model.provenance.source, model.provenance.family
     if family is None:
         return None, "a network of our own: there is no other implementation"
+    config = model.provenance.config
+    n_layers = adapter_of(config, source).fields(config)["n_layers"] if config else model.cfg.n_layers
+    if n_layers != model.cfg.n_layers:
+        return None, f"only {model.cfg.n_layers} of {n_layers} layers were loaded"
     if importlib.util.find_spec("transformers") is None:
         return None, "transformers is not installed: pip install transformers"
     folder = Path(source)

@@ -1,5 +1,6 @@
 """Our weights back in their family's own format, as a folder that other libraries load."""
 
+import contextlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,7 +38,7 @@ def save_pretrained(model: HookedTransformer, folder: Path | str, adapter: Adapt
         The folder.
 
     Raises:
-        CheckpointError: the network is of no family, has fewer layers or positions than its family's configuration
+        CheckpointError: the network is of no family, has fewer layers or learned positions than its configuration
             says, or has weights that its family's format has no place for (such as biases after a fold); the message
             says which.
         StoreError: the folder cannot be written to.
@@ -61,7 +62,7 @@ def save_pretrained(model: HookedTransformer, folder: Path | str, adapter: Adapt
         )
     config = written_config(model, config, adapter)
     tensors = family_tensors(model, config, adapter)
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
     _write(folder / "model.safetensors", tensors)
     write_json(folder / "config.json", config)
     if model.tokenizer is not None:
@@ -163,12 +164,25 @@ def _write(path: Path, tensors: Mapping[str, Tensor]) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file({name: tensor.cpu() for name, tensor in tensors.items()}, temporary, metadata={"format": "pt"})
+        save_file(_apart(tensors), temporary, metadata={"format": "pt"})
         temporary.replace(path)
     except OSError as error:
         raise StoreError(f"{path} could not be written: {error.strerror or error}.") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors on the CPU, none in the memory of another: the format has no place for what is shared."""
+    taken: set[int] = set()
+    found = {}
+    for name, tensor in tensors.items():
+        own = tensor.cpu()
+        storage = own.untyped_storage().data_ptr()
+        found[name] = own.clone() if storage in taken else own
+        taken.add(storage)
+    return found
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -55,6 +55,11 @@ class HookedTransformerKeyValueCache:
         return self._values[layer][:, :, : self.length].transpose(1, 2)
 
     @property
+    def dtype(self) -> torch.dtype:
+        """The dtype of keys and values."""
+        return self._keys[0].dtype
+
+    @property
     def real(self) -> Bool[Tensor, "batch pos"] | None:
         """Which positions read so far are tokens and not padding; None when all are."""
         return self._real

@@ -49,10 +49,10 @@ def check_state(module: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Ten
 
 
 def is_tied_in(state: Mapping[str, Tensor]) -> bool:
-    """Whether `state` leaves a tied network tied: its `W_U` is the transpose of its `W_E`, or one of them lacks."""
+    """Whether `state` leaves a tied network tied: its `W_U` is the transpose of its `W_E`, or it has neither."""
     W_E, W_U = state.get("embed.W_E"), state.get("unembed.W_U")
     if W_E is None or W_U is None:
-        return True
+        return W_E is W_U
     if (W_E.shape, W_E.dtype, W_E.device) != (W_U.T.shape, W_U.dtype, W_U.device):
         return False
     same_memory = W_E.data_ptr() == W_U.data_ptr() and W_E.stride() == W_U.T.stride()

@@ -247,6 +247,13 @@ class HookedTransformer(StackedWeights, Switches, TextMixin, GenerationMixin, Ho
         batch, n_pos = tokens.shape
         if past is not None:
             past.check(batch, n_pos)
+            wanted = (self.cfg.n_layers, self.cfg.n_kv_heads, self.cfg.d_head, self.cfg.torch_dtype)
+            came = (past.cfg.n_layers, past.cfg.n_kv_heads, past.cfg.d_head, past.dtype)
+            if wanted != came:
+                raise ArgumentError(
+                    "past_kv_cache is of another network or dtype: layers, key/value heads, d_head and dtype are "
+                    f"{', '.join(map(str, came))} and must be {', '.join(map(str, wanted))}. Begin a new one."
+                )
         n_past = 0 if past is None else past.length
         return make_sequence(self.cfg, tokens.shape, tokens.device, mask, n_past, None if past is None else past.real)
 
@@ -323,9 +330,14 @@ class HookedTransformer(StackedWeights, Switches, TextMixin, GenerationMixin, Ho
             self.unembed.W_U.data = self.unembed.W_U.data.clone()
         return super().load_state_dict(state, strict=strict, assign=assign)
 
+    def untie(self) -> None:
+        """Give `W_U` memory of its own. Do so before training: an optimiser would move what is tied twice."""
+        if self.is_tied:
+            self.unembed.W_U.data = self.unembed.W_U.data.clone()
+
     @property
     def is_tied(self) -> bool:
-        """Whether `W_U` is the transpose of `W_E` in the same memory, as many models are trained."""
+        """Whether `W_U` is the transpose of `W_E` in the same memory, as many models are trained; see `untie`."""
         W_E, W_U = self.embed.W_E, self.unembed.W_U
         same_memory = not W_E.is_meta and W_E.data_ptr() == W_U.data_ptr()
         return same_memory and W_U.shape == W_E.T.shape and W_U.stride() == W_E.T.stride()

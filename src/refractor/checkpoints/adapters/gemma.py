@@ -39,19 +39,20 @@ def _gemma(keys: Keys) -> dict[str, Any]:
     return {**found, **rotary(keys, found["d_head"])}
 
 
-def _later(keys: Keys) -> dict[str, Any]:
+def _later(keys: Keys, caps: tuple[float | None, float | None] = (None, None)) -> dict[str, Any]:
     found = _common(keys)
     return {
         **found,
         "norm_placement": "before_and_after",
-        "attn_scale": keys.number("query_pre_attn_scalar", found["d_head"]) ** 0.5,
-        "attn_scores_soft_cap": keys.take("attn_logit_softcapping", None),
-        "output_logits_soft_cap": keys.take("final_logit_softcapping", None),
+        "attn_scale": keys.number("query_pre_attn_scalar", 256) ** 0.5,
+        "attn_scores_soft_cap": keys.take("attn_logit_softcapping", caps[0]),
+        "output_logits_soft_cap": keys.take("final_logit_softcapping", caps[1]),
     }
 
 
 def _gemma2(keys: Keys) -> dict[str, Any]:
-    found = _later(keys)
+    unsaid = [name not in keys.values for name in ("attn_logit_softcapping", "final_logit_softcapping")]
+    found = _later(keys, (50.0 if unsaid[0] else None, 30.0 if unsaid[1] else None))  # null says that there is none
     keys.only("sliding_window_size", [keys.take("sliding_window", 4096)])  # the same said twice
     every_other = ["full_attention" if layer % 2 else "sliding_attention" for layer in range(found["n_layers"])]
     kinds = keys.take("layer_types", every_other)

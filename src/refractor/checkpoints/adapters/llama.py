@@ -17,12 +17,12 @@ MAPS = ("q_proj", "k_proj", "v_proj", "o_proj")
 BUFFERS = {".rotary_emb.inv_freq": "the frequencies of rotary positions"}
 
 
-def _common(keys: Keys) -> dict[str, Any]:
+def _common(keys: Keys, base: float = 10000.0) -> dict[str, Any]:
     found = sizes(keys)
     return {
         **found,
         **shared_heads(keys, found["n_heads"]),
-        **rotary(keys, found["d_head"]),
+        **rotary(keys, found["d_head"], base=base),
         "act_fn": activation(keys, "hidden_act", "silu"),
         "eps": keys.number("rms_norm_eps", 1e-6),
         "normalization_type": "RMS",
@@ -37,8 +37,8 @@ def _llama(keys: Keys) -> dict[str, Any]:
     return _common(keys)
 
 
-def _mistral(keys: Keys) -> dict[str, Any]:
-    found = _common(keys)
+def _mistral(keys: Keys, base: float = 10000.0) -> dict[str, Any]:
+    found = _common(keys, base)
     window = keys.take("sliding_window", None)
     kinds = ("sliding_attention",) * found["n_layers"] if window is not None else ()
     return {**found, **windows(keys.take("layer_types", kinds), window)}
@@ -46,7 +46,7 @@ def _mistral(keys: Keys) -> dict[str, Any]:
 
 def _mixtral(keys: Keys) -> dict[str, Any]:
     return {
-        **_mistral(keys),
+        **_mistral(keys, base=1000000.0),
         "num_experts": keys.size("num_local_experts", 8),
         "experts_per_token": keys.size("num_experts_per_tok", 2),
     }

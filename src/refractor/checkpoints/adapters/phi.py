@@ -61,7 +61,7 @@ def _phi3(keys: Keys) -> dict[str, Any]:
     return {
         **found,
         **shared_heads(keys, found["n_heads"]),
-        **rotary(keys, found["d_head"]),
+        **rotary(keys, found["d_head"], share=1.0),
         **windows(kinds, window),
         "act_fn": activation(keys, "hidden_act", "silu"),
         "eps": keys.number("rms_norm_eps", 1e-5),

@@ -78,27 +78,43 @@ def shared_heads(keys: Keys, n_heads: int) -> dict[str, Any]:
     return {"n_key_value_heads": None if n_kv == n_heads else n_kv}
 
 
-def rotary(keys: Keys, d_head: int, share: float = 1.0, base: float = 10000.0) -> dict[str, Any]:
+def rotary(keys: Keys, d_head: int, share: float | None = None, base: float = 10000.0) -> dict[str, Any]:
     """Return rotary positions, from the words of new configurations (`rope_parameters`) or old ones.
 
     Args:
         keys: the configuration.
         d_head: width of a head.
-        share: of its dimensions that turn, where the configuration does not say.
+        share: of its dimensions that turn, where the configuration does not say; None for families in which all do.
         base: of the wavelengths, where the configuration does not say.
 
+    Raises:
+        CheckpointError: new and old words disagree, or a share is given in a family that has none.
+
     """
-    given = keys.take("rope_parameters", None)
-    old = keys.take("rope_scaling", None)
+    new = _rope_values(keys, keys.take("rope_parameters", None))
+    old = _rope_values(keys, keys.take("rope_scaling", None))
     theta = keys.number("rope_theta", keys.number("rotary_emb_base", base))
-    share = keys.number("partial_rotary_factor", keys.number("rotary_pct", share))
-    found = _rope_values(keys, given if given is not None else old)
-    turning = int(d_head * float(found.pop("partial_rotary_factor", share)))
+    given = keys.take("partial_rotary_factor", keys.take("rotary_pct", None))
+    found = dict(new or old)
+    turns = found.pop("partial_rotary_factor", given)
+    base = float(found.pop("rope_theta", theta))
+    scaling = rotary_scaling(keys, found)
+    if new and old and scaling != rotary_scaling(keys, {**old, "rope_type": old.get("rope_type", old.get("type"))}):
+        raise CheckpointError(
+            f"the configuration of this {keys.family} model has rope_parameters and rope_scaling, which differ. Remove "
+            "the wrong one."
+        )
+    if share is None and turns not in (None, 1):
+        raise CheckpointError(
+            f"{keys.family} models in which only a part of each head turns (partial_rotary_factor={turns!r}) are not "
+            "known."
+        )
+    turning = int(d_head * float(1.0 if share is None else share if turns is None else turns))
     return {
         "positional_embedding_type": "rotary",
-        "rotary_base": float(found.pop("rope_theta", theta)),
+        "rotary_base": base,
         "rotary_dim": turning - turning % 2,
-        "rotary_scaling": rotary_scaling(keys, found),
+        "rotary_scaling": scaling,
     }
 
 

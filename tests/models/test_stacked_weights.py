@@ -221,11 +221,7 @@ MADE_FROM_A_CIRCUIT: dict[str, Callable[[FactoredMatrix, HookedTransformer], obj
 }
 
 
-LOST = pytest.mark.xfail(reason="the product of two chains has the note of the left one only", strict=True)
-HOW = [pytest.param(how, marks=LOST if how == "@ after a chain without note" else ()) for how in MADE_FROM_A_CIRCUIT]
-
-
-@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("how", MADE_FROM_A_CIRCUIT)
 @pytest.mark.parametrize("kind", ["slopes", "turning"])
 def test_what_is_made_from_a_circuit_carries_its_note(kind: str, how: str) -> None:
     model = make(kind, n_layers=2)

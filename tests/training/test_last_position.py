@@ -1,5 +1,7 @@
 """The tables give the loss and the gradients of the plain pass, and step aside where they do not apply."""
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -85,3 +87,35 @@ def test_the_plain_pass_is_taken_where_tables_do_not_apply() -> None:
     with one.hooks([("blocks.0.mlp.hook_post", lambda t, hook: 0 * t)]):
         assert not tables_apply(one, tokens)
         assert not torch.allclose(last_logits(one, tokens), plain)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"use_local_attn": True, "window_size": 2},
+        {"norm_placement": "stream"},
+        {"norm_placement": "after"},
+        {"norm_placement": "before_and_after"},
+        {"parallel_attn_mlp": True},
+        {"positional_embedding_type": "shortformer"},
+        {"positional_embedding_type": "rotary"},
+        {"positional_embedding_type": "alibi"},
+        {"n_key_value_heads": 1},
+        {"qk_norm": "RMS"},
+        {"attn_scores_soft_cap": 0.5},
+        {"num_experts": 2, "experts_per_token": 1},
+        {"normalization_type": "RMS"},
+        {"gated_mlp": True},
+        {"output_logits_soft_cap": 0.5},
+        {"post_embedding_ln": True},
+    ],
+    ids=str,
+)
+def test_networks_of_every_kind_have_the_logits_of_the_plain_pass(change: dict[str, Any]) -> None:
+    shape = {"n_layers": 1, "d_model": 8, "n_ctx": 3, "d_head": 4, "d_vocab": 5, "act_fn": "relu", "seed": 0}
+    model = HookedTransformer({**shape, "dtype": "float64", **change})
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
+    tokens = torch.cartesian_prod(torch.arange(4), torch.arange(4), torch.tensor([4]))
+    torch.testing.assert_close(last_logits(model, tokens), model(tokens)[:, -1], rtol=1e-10, atol=1e-10)

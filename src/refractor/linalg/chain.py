@@ -193,7 +193,7 @@ def joined(left: ChainT, right: Chain) -> ChainT:
         raise ShapeError(f"the left has {left.rdim} columns and the right has {right.ldim} rows in {described}.")
     check_alike(left.factors[0].tensor, right.factors[0].tensor, described)
     leading = broadcast_sizes([left.leading, right.leading], described)
-    return left.like([*lifted(left, leading), *lifted(right, leading)], leading)
+    return left.of([*lifted(left, leading), *lifted(right, leading)], leading, left.note or right.note)
 
 
 def lifted(chain: Chain, leading: Sequence[int]) -> list[Factor]:

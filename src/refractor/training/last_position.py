@@ -26,8 +26,9 @@ def last_logits(
 ) -> Float[Tensor, "batch d_vocab_out"]:
     """Return `model(tokens)[:, -1]`, by tables where these apply.
 
-    They apply to one-layer networks without hooks when every row ends with the same token and there are at least as
-    many rows as tokens; anything else takes the plain pass.
+    They apply to plain one-layer networks (learned positions or none, norms before attention and MLP, every head with
+    keys and values of its own) without hooks when every row ends with the same token and there are at least as many
+    rows as tokens; anything else takes the plain pass.
 
     >>> model = HookedTransformer(dict(n_layers=1, d_model=8, n_ctx=3, d_head=4, d_vocab=4, act_fn="relu", seed=0))
     >>> tokens = torch.cartesian_prod(torch.arange(3), torch.arange(3), torch.tensor([3]))
@@ -47,8 +48,15 @@ def last_logits(
 
 def tables_apply(model: HookedTransformer, tokens: Int[Tensor, "batch pos"]) -> bool:
     """Whether the tables give exactly what the plain pass gives, for less."""
+    cfg = model.cfg
+    plain_block = cfg.norm_placement == "before" and not cfg.parallel_attn_mlp and cfg.num_experts is None
+    plain_heads = cfg.n_key_value_heads is None and cfg.qk_norm is None and cfg.attn_scores_soft_cap is None
+    plain_positions = cfg.positional_embedding_type in ("standard", None) and not cfg.use_local_attn
     return (
-        model.cfg.n_layers == 1
+        cfg.n_layers == 1
+        and plain_block
+        and plain_heads
+        and plain_positions
         and len(tokens) >= model.cfg.d_vocab
         and bool((tokens[:, -1] == tokens[0, -1]).all())
         and not any(point.hooked for point in model.hook_points())

@@ -203,9 +203,9 @@ def _files(
             raise ArgumentError("revision, checkpoint_index and checkpoint_value are for files; hf_model came too.")
         if not isinstance(hf_model, nn.Module) or not hasattr(hf_model, "config"):
             raise ArgumentError(f"hf_model must be a ...ForCausalLM of transformers; {type(hf_model).__name__} came.")
-        config = hf_model.config.to_dict()
+        config: Any = hf_model.config
         weights = InMemoryWeights(hf_model.state_dict(), f"the {type(hf_model).__name__} in memory")
-        return ModelFiles(config, weights, None, str(model_name), revision)
+        return ModelFiles(config.to_dict(), weights, None, str(model_name), revision)
     if index is not None or value is not None:
         if revision is not None:
             raise ArgumentError("give revision, or checkpoint_index or checkpoint_value, not both.")

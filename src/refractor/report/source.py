@@ -5,7 +5,7 @@ from pathlib import Path
 
 from refractor.base.errors import CheckpointError, nearest
 from refractor.base.store import RunFolder
-from refractor.checkpoints.bundle import bundled_names, choose_step, find_bundled, is_bundled
+from refractor.models.bundle import bundled_names, choose_step, find_bundled, is_bundled
 from refractor.models.transformer import HookedTransformer
 from refractor.tasks.modular import ModularArithmetic
 from refractor.tasks.splits import Split

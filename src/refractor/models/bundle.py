@@ -28,7 +28,7 @@ NETWORKS = ("modular-addition-113",)
 
 
 @dataclass(frozen=True)
-class Source:
+class Snapshot:
     """Where the weights of a network lie: a run folder, and the step in it."""
 
     folder: RunFolder
@@ -61,7 +61,7 @@ def is_bundled(name: str) -> bool:
     return name.partition("@")[0] in bundled_names()
 
 
-def find_bundled(name: str, step: int | None = None, index: int | None = None) -> Source:
+def find_bundled(name: str, step: int | None = None, index: int | None = None) -> Snapshot:
     """Find a bundled network.
 
     Args:
@@ -84,7 +84,7 @@ def find_bundled(name: str, step: int | None = None, index: int | None = None) -
     if network in CONTROLS:
         named = folder.description()["provenance"]["steps"]
         step = _one_step(step, int(named[CONTROLS[network][1]]), name)
-    return Source(folder, choose_step(folder, step, index))
+    return Snapshot(folder, choose_step(folder, step, index))
 
 
 def choose_step(folder: RunFolder, step: int | None = None, index: int | None = None) -> int:

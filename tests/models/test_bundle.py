@@ -13,10 +13,10 @@ import torch
 from refractor.base.errors import ArgumentError, CheckpointError, StoreError, UnknownNameError
 from refractor.base.numerics import cross_entropy
 from refractor.base.store import RunFolder, digest, read_json, write_json
-from refractor.checkpoints import bundled_folder, bundled_names, load
-from refractor.checkpoints.bundle import BUNDLED, CONTROLS, NETWORKS
+from refractor.checkpoints import load
 from refractor.lab import analyse_network
 from refractor.models import HookedTransformer
+from refractor.models.bundle import BUNDLED, CONTROLS, NETWORKS, bundled_folder, bundled_names
 from refractor.training import Run, open_run
 
 NAME = "modular-addition-113"

@@ -1,7 +1,8 @@
-"""What the elements of a group are: permutations, matrices modulo n, or just names."""
+"""What the elements of a group are: permutations, matrices modulo n, tuples, or just names."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Self
 
 from jaxtyping import Int
 from torch import Tensor
@@ -19,6 +20,10 @@ class Elements(ABC):
     @abstractmethod
     def label(self, index: int) -> str:
         """Return how an element is written."""
+
+    @abstractmethod
+    def take(self, places: Int[Tensor, " at"]) -> Self:
+        """Return the elements at these places, in that order."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +54,10 @@ class Permutations(Elements):
         """Return the cycle notation of an element."""
         return write_cycles(self.arrays[index].tolist())
 
+    def take(self, places: Int[Tensor, " at"]) -> "Permutations":
+        """Return the elements at these places, in that order."""
+        return Permutations(self.arrays[places])
+
 
 @dataclass(frozen=True, eq=False)
 class Matrices(Elements):
@@ -72,6 +81,37 @@ class Matrices(Elements):
         rows = ("[" + " ".join(str(entry) for entry in row) + "]" for row in self.values[index].tolist())
         return "[" + " ".join(rows) + "]"
 
+    def take(self, places: Int[Tensor, " at"]) -> "Matrices":
+        """Return the elements at these places, in that order."""
+        return Matrices(self.values[places], self.modulus)
+
+
+@dataclass(frozen=True, eq=False)
+class Tuples(Elements):
+    """Elements that are tuples of elements of other groups, as in a product.
+
+    Args:
+        parts: the elements of each factor.
+        places: `places[i, j]` is which element of factor j stands in element i.
+
+    """
+
+    parts: tuple[Elements, ...]
+    places: Int[Tensor, "n factor"]
+
+    def __len__(self) -> int:
+        """Return the number of elements."""
+        return len(self.places)
+
+    def label(self, index: int) -> str:
+        """Return the tuple, each part as its factor writes it."""
+        places = self.places[index].tolist()
+        return "(" + ", ".join(part.label(place) for part, place in zip(self.parts, places, strict=True)) + ")"
+
+    def take(self, places: Int[Tensor, " at"]) -> "Tuples":
+        """Return the elements at these places, in that order."""
+        return Tuples(self.parts, self.places[places])
+
 
 @dataclass(frozen=True)
 class Names(Elements):
@@ -91,3 +131,7 @@ class Names(Elements):
     def label(self, index: int) -> str:
         """Return the name of an element."""
         return self.names[index]
+
+    def take(self, places: Int[Tensor, " at"]) -> "Names":
+        """Return the elements at these places, in that order."""
+        return Names(tuple(self.names[place] for place in places.tolist()))

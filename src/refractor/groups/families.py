@@ -1,5 +1,6 @@
 """The families that everybody knows: cyclic, dihedral, symmetric, alternating."""
 
+import math
 from collections.abc import Sequence
 from itertools import permutations
 
@@ -12,8 +13,7 @@ from refractor.groups.closure import right_products, table_from_right_products
 from refractor.groups.elements import Names, Permutations
 from refractor.groups.group import CANONICAL, Group
 from refractor.groups.orderings import published_permutations
-
-MOST_POINTS = 7  # 7! = 5,040 elements have a table of 203 MB; 8! would need 13 GB
+from refractor.groups.size import check_order
 
 
 def cyclic(n: int) -> Group:
@@ -21,12 +21,13 @@ def cyclic(n: int) -> Group:
 
     Raises:
         ArgumentError: n is below 1.
+        BudgetError: the table would be too large.
 
     >>> cyclic(5).product(3, 4)
     2
 
     """
-    x = torch.arange(check_int("n", n, least=1))
+    x = torch.arange(check_order(f"C{n}", check_int("n", n, least=1)))
     names = Names(tuple(str(i) for i in range(n)))
     return Group(f"C{n}", (x[:, None] + x) % n, names, (1,) if n > 1 else ())
 
@@ -42,12 +43,13 @@ def dihedral(n: int) -> Group:
 
     Raises:
         ArgumentError: n is below 1.
+        BudgetError: the table would be too large.
 
     >>> dihedral(4).labels[5], dihedral(4).order
     ('r1 s', 8)
 
     """
-    element = torch.arange(2 * check_int("n", n, least=1))
+    element = torch.arange(check_order(f"D{n}", 2 * check_int("n", n, least=1)))
     turn, flip = element % n, element // n
     turned = (turn[:, None] + torch.where(flip[:, None] == 1, -turn, turn)) % n
     flipped = (flip[:, None] + flip) % 2
@@ -66,14 +68,15 @@ def symmetric(n: int, ordering: str = CANONICAL) -> Group:
             networks (n = 4, 5, 6).
 
     Raises:
-        ArgumentError: n is out of range.
+        ArgumentError: n is below 1.
+        BudgetError: n is above 7.
         UnknownNameError: there is no such order of S_n.
 
     >>> symmetric(4).labels[:3]
     ('(3)', '(2 3)', '(3)(1 2)')
 
     """
-    check_int("n", n, least=1, most=MOST_POINTS)
+    check_order(f"S{n}", math.factorial(check_int("n", n, least=1)))
     if ordering != CANONICAL:
         arrays = published_permutations(f"S{n}", ordering)
     else:
@@ -90,14 +93,15 @@ def alternating(n: int, ordering: str = CANONICAL) -> Group:
         ordering: as for `symmetric`; "sympy-coset-rank" is known for n = 5.
 
     Raises:
-        ArgumentError: n is out of range.
+        ArgumentError: n is below 1.
+        BudgetError: n is above 7.
         UnknownNameError: there is no such order of A_n.
 
     >>> alternating(5).order
     60
 
     """
-    check_int("n", n, least=1, most=MOST_POINTS)
+    check_order(f"A{n}", math.factorial(check_int("n", n, least=1)) // 2)
     if ordering != CANONICAL:
         arrays = published_permutations(f"A{n}", ordering)
     else:

@@ -10,10 +10,8 @@ from torch import Tensor
 
 from refractor.base.errors import unknown_name
 from refractor.groups.group import Group
+from refractor.groups.kinds import KINDS
 from refractor.groups.representation import Representation
-
-KINDS = {"real": 1, "complex": 2, "quaternionic": 4}
-"""Dimension of the commutant of an irreducible real representation, ⟨χ, χ⟩, by its type (Frobenius and Schur 1906)."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -33,9 +33,7 @@ class Representation:
         """
         n, shape = self.group.order, list(self.matrices.shape)
         if len(shape) != 3 or shape[0] != n or shape[1] != shape[2]:
-            raise ShapeError(
-                f"a representation of {self.group.name} needs matrices [n={n}, dim, dim]; {shape} came."
-            )
+            raise ShapeError(f"a representation of {self.group.name} needs matrices [n={n}, dim, dim]; {shape} came.")
 
     @property
     def dim(self) -> int:

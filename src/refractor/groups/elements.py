@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Self
 
 from jaxtyping import Int
 from torch import Tensor
@@ -22,7 +21,7 @@ class Elements(ABC):
         """Return how an element is written."""
 
     @abstractmethod
-    def take(self, places: Int[Tensor, " at"]) -> Self:
+    def take(self, places: Int[Tensor, " at"]) -> "Elements":
         """Return the elements at these places, in that order."""
 
 

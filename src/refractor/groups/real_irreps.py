@@ -1,6 +1,5 @@
 """`real_irreps`: all irreducible real representations of a group."""
 
-from collections.abc import Sequence
 from functools import cmp_to_key
 
 from jaxtyping import Float
@@ -8,9 +7,13 @@ from torch import Tensor
 
 from refractor.base.errors import ArgumentError
 from refractor.groups.commutant import adapt_basis
+from refractor.groups.family import AlternatingFamily, CyclicFamily, DihedralFamily, SymmetricFamily, recognise
 from refractor.groups.group import Group
 from refractor.groups.irreps import Irrep, Irreps
 from refractor.groups.kinds import KINDS, kind_of_character
+from refractor.groups.letters import letter_names
+from refractor.groups.permutation_irreps import alternating_irreps, symmetric_irreps
+from refractor.groups.plane_irreps import cyclic_irreps, dihedral_irreps
 from refractor.groups.representation import Representation
 from refractor.groups.splitting import split_regular
 
@@ -20,15 +23,35 @@ SAME = 1e-6  # values of characters that differ by less are the same number
 def real_irreps(group: Group) -> Irreps:
     """Return all irreducible real representations of a group, by orthogonal matrices, the trivial one first.
 
+    Symmetric, alternating (of permutations), cyclic and dihedral groups are recognised from their elements, however
+    those are numbered, and have closed forms; see `symmetric_irreps`, `alternating_irreps`, `cyclic_irreps` and
+    `dihedral_irreps` for their names and order. Any other group is split: see `split_irreps`. Everything is checked:
+    see `Irreps`.
+
     Args:
         group: the group.
 
-    >>> from refractor.groups import cyclic
-    >>> real_irreps(cyclic(5)).names
-    ('trivial', '2d_a', '2d_b')
+    Raises:
+        BudgetError: the matrices do not fit.
+
+    >>> from refractor.groups import cyclic, symmetric
+    >>> real_irreps(cyclic(6)).names
+    ('trivial', 'freq_1', 'freq_2', 'sign')
+    >>> real_irreps(symmetric(4)).names
+    ('trivial', 'sign', 'standard', 'standard_sign', 's4_2d')
 
     """
-    return split_irreps(group)
+    match recognise(group):
+        case SymmetricFamily() as family:
+            return symmetric_irreps(group, family)
+        case AlternatingFamily() as family:
+            return alternating_irreps(group, family)
+        case CyclicFamily() as family:
+            return cyclic_irreps(group, family)
+        case DihedralFamily() as family:
+            return dihedral_irreps(group, family)
+        case None:
+            return split_irreps(group)
 
 
 def split_irreps(group: Group) -> Irreps:
@@ -49,36 +72,11 @@ def split_irreps(group: Group) -> Irreps:
             raise ArgumentError(f"a part of dimension {matrices.shape[1]} of {group.name} is reducible.")
         found.append((kind, adapt_basis(matrices, KINDS[kind])))
     found.sort(key=cmp_to_key(_compare))
-    names = letter_names([matrices.shape[1] for _, matrices in found])
-    names[0] = "trivial"
+    names = ["trivial", *letter_names([matrices.shape[1] for _, matrices in found[1:]])]
     members = (
         Irrep(Representation(group, name, matrices), kind) for name, (kind, matrices) in zip(names, found, strict=True)
     )
     return Irreps(group, tuple(members))
-
-
-def letter_names(dims: Sequence[int], prefix: str = "") -> list[str]:
-    """Return "1d_a", "1d_b", "2d_a", …: the dimension, and a letter that counts within it. The first is not counted.
-
-    >>> letter_names([1, 1, 2, 2])
-    ['', '1d_a', '2d_a', '2d_b']
-
-    """
-    counts: dict[int, int] = {}
-    names = [""]
-    for dim in dims[1:]:
-        names.append(f"{prefix}{dim}d_{_letters(counts.get(dim, 0))}")
-        counts[dim] = counts.get(dim, 0) + 1
-    return names
-
-
-def _letters(count: int) -> str:
-    """Return a, b, …, z, aa, ab, … for 0, 1, 2."""
-    word = ""
-    while count >= 0:
-        word = chr(ord("a") + count % 26) + word
-        count = count // 26 - 1
-    return word
 
 
 def _compare(one: tuple[str, Float[Tensor, "n dim dim"]], other: tuple[str, Float[Tensor, "n dim dim"]]) -> int:

@@ -180,8 +180,9 @@ def test_another_architecture_through_its_logits(published_folder: Callable[[str
     """C113_MLP is no transformer; its published similarities come out, and most harmonics (8, 25, 32, 34) stay below the cut."""
     folder = published_folder("C113_MLP_seed1")
     run, published = read_published_run(folder), json.loads((folder / "summary_metrics.json").read_text())
-    split, network = run.split(113), run.mlp()
-    analysis = analyse(network.logits(), p=113, train=split.train, test=split.test)
+    split, network = run.split(113), run.mlp().double()
+    logits, cache = network.run_with_cache(ModularAddition(113).tokens())
+    analysis = analyse(logits.detach(), p=113, train=split.train, test=split.test)
     assert analysis.table()["loss.train"].value == pytest.approx(published["train_loss"], rel=1e-5)
     assert analysis.table()["loss.test"].value == pytest.approx(published["test_loss"], rel=1e-5)
     for k in range(1, 57):
@@ -189,7 +190,7 @@ def test_another_architecture_through_its_logits(published_folder: Callable[[str
             published[f"logit_freq_{k}_rep_trace_similarity"], rel=1e-4, abs=1e-6
         )
     assert analysis.frequencies == (1, 4, 11, 16, 17, 22, 44, 50)
-    neurons = neuron_frequencies(network.hidden(), 113)
+    neurons = neuron_frequencies(cache["hidden"], 113)
     assert {cluster.frequency for cluster in neurons.clusters} == {1, 4, 16, 17, 44, 50}
     assert analysis.verdict.found
 
@@ -229,7 +230,7 @@ def test_a_run_is_read_as_it_was_stored(write: Callable[..., Path]) -> None:
     run = read_published_run(write(CONFIG, {**WEIGHTS, "x_embed": torch.zeros(1)}))
     assert (run.group, run.parameter, run.architecture, run.fraction, run.seed) == ("cyclic", 5, "mlp", 0.5, 1)
     assert sorted(run.weights) == ["W", "W_U", "W_x", "W_y"]
-    assert run.mlp().logits().shape == (25, 5)
+    assert run.mlp()(ModularAddition(5).tokens()).shape == (25, 5)
     assert len(run.split(5).train) == 12
     with pytest.raises(ArgumentError, match=r"is an mlp; use mlp\(\)"):
         run.transformer()
@@ -237,19 +238,17 @@ def test_a_run_is_read_as_it_was_stored(write: Callable[..., Path]) -> None:
 
 def test_old_names_of_the_embeddings_are_read(write: Callable[..., Path]) -> None:
     old = {"W_E_a": WEIGHTS["W_x"] + 1, "W_E_b": WEIGHTS["W_y"], "W": WEIGHTS["W"], "W_U": WEIGHTS["W_U"]}
-    assert float(read_published_run(write(CONFIG, old)).mlp().W_x.max()) == 1
+    assert float(read_published_run(write(CONFIG, old)).mlp().W_x.detach().max()) == 1
 
 
-def test_the_mlp_is_its_formula() -> None:
+def test_the_mlp_is_its_formula(write: Callable[..., Path]) -> None:
     generator = torch.Generator().manual_seed(0)
     weights = {name: torch.randn(weight.shape, generator=generator) for name, weight in WEIGHTS.items()}
-    from refractor.lab.one_layer_mlp import OneLayerMLP
-
-    network = OneLayerMLP.from_weights(weights)
+    network = read_published_run(write(CONFIG, weights)).mlp().double()
     x, y = 2, 4
     both = torch.cat([weights["W_x"][x], weights["W_y"][y]]).double()
     expected = torch.relu(both @ weights["W"].double()) @ weights["W_U"].double()
-    torch.testing.assert_close(network.logits()[x * 5 + y], expected)
+    torch.testing.assert_close(network(ModularAddition(5).tokens())[x * 5 + y], expected)
 
 
 @pytest.mark.parametrize(
@@ -277,9 +276,13 @@ def test_bad_configurations_are_refused(
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
-        ({"W_x": WEIGHTS["W_x"]}, r"missing: \['W', 'W_U', 'W_y'\]"),
-        ({**WEIGHTS, "bias": torch.zeros(1)}, r"left over: \['bias'\]"),
-        ({**WEIGHTS, "W": torch.zeros(7, 3)}, r"must have shapes \[n, d\].* came"),
+        ({"W_x": WEIGHTS["W_x"]}, r"has the weights W_x, W_y, W, W_U \(mlp\).*; \{'W_x': \[5, 4\]\} came"),
+        ({**WEIGHTS, "bias": torch.zeros(1)}, r"has the weights W_x, W_y, W, W_U \(mlp\).*'bias': \[1\]"),
+        ({**WEIGHTS, "W": torch.zeros(7, 3)}, r"'W' must have shape \[8, 3\]; \[7, 3\]"),
+        (
+            {"U": WEIGHTS["W"], "V": WEIGHTS["W"], "W": WEIGHTS["W"].T},
+            r"is said to be an MLP; its weights are \['U', 'V', 'W'\]",
+        ),
     ],
 )
 def test_weights_that_do_not_fit_are_refused(

@@ -34,7 +34,6 @@ from refractor.lab.mixer import FrequencyMixer, frequency_mixer
 from refractor.lab.network import NetworkView, network_logits, view_network
 from refractor.lab.network_measures import NetworkMeasures
 from refractor.lab.neurons import NeuronCluster, NeuronFrequencies, neuron_frequencies
-from refractor.lab.one_layer_mlp import OneLayerMLP
 from refractor.lab.operations import discrete_log_cube, discrete_log_rows, operation_of, sum_index
 from refractor.lab.pairs import PairSets, pair_sets
 from refractor.lab.phases import Phase, phases
@@ -74,7 +73,6 @@ __all__ = [
     "NetworkView",
     "NeuronCluster",
     "NeuronFrequencies",
-    "OneLayerMLP",
     "PairSets",
     "Phase",
     "Progress",

@@ -15,21 +15,35 @@ import torch
 from torch import Tensor
 
 from refractor.base.checks import check_int
-from refractor.base.errors import ArgumentError, ConfigError, StoreError
-from refractor.lab.one_layer_mlp import OneLayerMLP
+from refractor.base.errors import ArgumentError, CheckpointError, ConfigError, StoreError
+from refractor.groups.group import CANONICAL
+from refractor.groups.orderings import SYMPY_COSET_RANK
 from refractor.models.config import HookedTransformerConfig
+from refractor.models.pair_networks import OneLayerMLP, pair_network_of
 from refractor.models.transformer import HookedTransformer
 from refractor.tasks.splits import Split, split_rows
 
+CONFIG, WEIGHTS = "cfg.json", "model.pt"
 GROUPS = {
     "CyclicGroup": "cyclic",
     "DihedralGroup": "dihedral",
     "SymmetricGroup": "symmetric",
     "AlternatingGroup": "alternating",
 }
+LETTERS = {"cyclic": "C", "dihedral": "D", "symmetric": "S", "alternating": "A"}
+PERMUTATIONS = ("symmetric", "alternating")
+"""Families whose elements the study numbers in another order than ours; the others are numbered alike."""
+
 ARCHITECTURES = {"OneLayerMLP": "mlp", "Transformer": "transformer"}
 NEEDED = ("group", "group_parameter", "model", "frac_train", "seed")
-KNOWN = (*NEEDED, "lr", "num_epochs", "weight_decay", "betas", "layers", "extra_name", "epochs")
+SETTINGS = ("lr", "num_epochs", "weight_decay", "betas", "layers", "extra_name", "epochs")
+IGNORED = {
+    "metrics": "which figures were logged during training; the weights do not depend on it",
+    "notes": "words of the authors about the run",
+}
+"""Keys of the earliest configurations, and why they are not used."""
+
+KNOWN = (*NEEDED, *SETTINGS, *IGNORED)
 COPIES = ("x_embed", "y_embed")  # accidental copies of embed.W_E in the state dicts of transformers
 
 
@@ -58,9 +72,56 @@ class PublishedRun:
     config: Mapping[str, Any]
     weights: Mapping[str, Tensor] = field(repr=False)
 
+    @property
+    def group_name(self) -> str:
+        """The group by the name that `groups.group` knows, such as "S5"."""
+        return f"{LETTERS[self.group]}{self.parameter}"
+
+    @property
+    def ordering(self) -> str:
+        """The order in which the elements are numbered, by its name."""
+        return SYMPY_COSET_RANK if self.group in PERMUTATIONS else CANONICAL
+
+    @property
+    def task(self) -> Any:
+        """The questions: products in the group, elements numbered as the network numbers them.
+
+        Raises:
+            UnknownNameError: the study's order of the elements is not known for this group.
+
+        """
+        from refractor.tasks.composition import GroupComposition
+
+        return GroupComposition(self.group_name, ordering=self.ordering)
+
+    @property
+    def epochs(self) -> int | None:
+        """How many updates the weights have had; None where the configuration does not say."""
+        return self.config.get("num_epochs")
+
     def split(self, order: int) -> Split:
         """Return the rows trained on and held out, for a group of `order` elements."""
         return split_rows(order * order, self.fraction, self.seed)
+
+    def model(self) -> HookedTransformer | OneLayerMLP:
+        """Return the network, whichever it is.
+
+        Raises:
+            CheckpointError: the weights do not fit it, or are those of a network for another number of elements.
+
+        """
+        if self.architecture == "mlp":
+            model = self.mlp()
+            there = model.cfg.n
+        else:
+            model = self.transformer()
+            there = model.cfg.d_vocab_out
+        if there != self.task.n:
+            raise CheckpointError(
+                f"{self.name} is said to be about {self.group_name}, which has {self.task.n} elements; its weights are "
+                f"for {there}."
+            )
+        return model
 
     def transformer(self) -> HookedTransformer:
         """Return the network; its vocabulary is the elements and "=".
@@ -102,7 +163,10 @@ class PublishedRun:
         """
         if self.architecture != "mlp":
             raise ArgumentError(f"{self.name} is a {self.architecture}; use transformer().")
-        return OneLayerMLP.from_weights(self.weights)
+        model = pair_network_of(self.weights, name=self.name)
+        if not isinstance(model, OneLayerMLP):
+            raise CheckpointError(f"{self.name} is said to be an MLP; its weights are {sorted(self.weights)}.")
+        return model
 
 
 def read_published_run(path: str | Path) -> PublishedRun:
@@ -117,8 +181,8 @@ def read_published_run(path: str | Path) -> PublishedRun:
 
     """
     folder = Path(path)
-    config = _read_config(folder / "cfg.json")
-    weights = _read_weights(folder / "model.pt")
+    config = _read_config(folder / CONFIG)
+    weights = _read_weights(folder / WEIGHTS)
     return PublishedRun(
         name=folder.name,
         group=_look_up("group", config, GROUPS),

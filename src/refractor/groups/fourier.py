@@ -91,7 +91,7 @@ def entry_basis(irreps: Irreps) -> EntryBasis:
     >>> from refractor.groups import cyclic, real_irreps
     >>> basis = entry_basis(real_irreps(cyclic(6)))
     >>> basis.slices[1], bool((basis.columns.T @ basis.columns - torch.eye(6)).abs().max() < 1e-12)
-    (slice(1, 2, None), True)
+    (slice(1, 3, None), True)
 
     """
     parts, slices, place = [], [], 0

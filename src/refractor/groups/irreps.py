@@ -8,8 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refractor.base.errors import unknown_name
+from refractor.base.errors import ArgumentError, unknown_name
 from refractor.groups.group import Group
+from refractor.groups.irrep_checks import check_complete, check_irrep, class_labels
 from refractor.groups.kinds import KINDS
 from refractor.groups.representation import Representation
 
@@ -23,11 +24,18 @@ class Irrep:
         kind: "real", "complex" or "quaternionic": what commutes with it.
         aliases: other names it goes by.
 
+    Raises:
+        ArgumentError: the matrices are not orthogonal, or not irreducible of that type: see `check_irrep`.
+
     """
 
     representation: Representation
     kind: str
     aliases: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check orthogonality and type."""
+        check_irrep(self.representation.group, self.name, self.kind, self.matrices, self.character)
 
     def __repr__(self) -> str:
         """Return name, dimension and type."""
@@ -48,7 +56,7 @@ class Irrep:
         """ρ(x) for each element x."""
         return self.representation.matrices
 
-    @property
+    @cached_property
     def character(self) -> Float[Tensor, " n"]:
         """χ(x) = tr ρ(x)."""
         return self.representation.character
@@ -68,14 +76,32 @@ class Irrep:
 class Irreps:
     """All irreducible real representations of a group, the trivial one first.
 
+    That they are all, and different, is checked: see `check_complete`.
+
     Args:
         group: the group.
         members: the irreps.
+
+    Raises:
+        ArgumentError: one is missing, comes twice, or belongs to another group.
 
     """
 
     group: Group
     members: tuple[Irrep, ...]
+
+    def __post_init__(self) -> None:
+        """Check that these are all irreps of the group."""
+        for irrep in self.members:
+            if irrep.representation.group is not self.group:
+                raise ArgumentError(
+                    f"{irrep.name!r} is an irrep of {irrep.representation.group!r}, not of this {self.group!r}."
+                )
+        if not self.members:
+            raise ArgumentError(f"{self.group.name} has at least the trivial irrep; none came.")
+        kinds = [irrep.kind for irrep in self.members]
+        classes = len(class_labels(self.group).unique())
+        check_complete(self.group, self.names, [irrep.dim for irrep in self], kinds, self.characters, classes)
 
     def __len__(self) -> int:
         """Return the number of irreps."""

@@ -2,7 +2,6 @@
 
 from functools import cmp_to_key
 
-from jaxtyping import Float
 from torch import Tensor
 
 from refractor.base.errors import ArgumentError
@@ -65,25 +64,30 @@ def split_irreps(group: Group) -> Irreps:
     ('trivial', '3d_a', '3d_b', '4d_a', '5d_a')
 
     """
-    found = []
+    found: list[_Part] = []
     for matrices in split_regular(group):
-        kind = kind_of_character(group, matrices.diagonal(dim1=1, dim2=2).sum(-1))
+        character = matrices.diagonal(dim1=1, dim2=2).sum(-1)
+        kind = kind_of_character(group, character)
         if kind is None:
             raise ArgumentError(f"a part of dimension {matrices.shape[1]} of {group.name} is reducible.")
-        found.append((kind, adapt_basis(matrices, KINDS[kind])))
+        found.append((kind, character, adapt_basis(matrices, KINDS[kind])))
     found.sort(key=cmp_to_key(_compare))
-    names = ["trivial", *letter_names([matrices.shape[1] for _, matrices in found[1:]])]
+    names = ["trivial", *letter_names([matrices.shape[1] for _, _, matrices in found[1:]])]
     members = (
-        Irrep(Representation(group, name, matrices), kind) for name, (kind, matrices) in zip(names, found, strict=True)
+        Irrep(Representation(group, name, matrices), kind)
+        for name, (kind, _, matrices) in zip(names, found, strict=True)
     )
     return Irreps(group, tuple(members))
 
 
-def _compare(one: tuple[str, Float[Tensor, "n dim dim"]], other: tuple[str, Float[Tensor, "n dim dim"]]) -> int:
-    """Trivial first, then by dimension, type, character: the first value that differs, larger first."""
-    first, second = (matrices.diagonal(dim1=1, dim2=2).sum(-1) for _, matrices in (one, other))
-    for a, b in ((one[1].shape[1], other[1].shape[1]), (KINDS[one[0]], KINDS[other[0]])):
+_Part = tuple[str, Tensor, Tensor]
+"""Type, character, matrices."""
+
+
+def _compare(one: _Part, other: _Part) -> int:
+    """By dimension, type, character: the first value that differs, larger first. So the trivial one is the first."""
+    for a, b in ((one[2].shape[1], other[2].shape[1]), (KINDS[one[0]], KINDS[other[0]])):
         if a != b:
             return a - b
-    different = ((first - second).abs() > SAME).nonzero().flatten()
-    return 0 if len(different) == 0 else -1 if first[different[0]] > second[different[0]] else 1
+    different = ((one[1] - other[1]).abs() > SAME).nonzero().flatten()
+    return 0 if len(different) == 0 else -1 if one[1][different[0]] > other[1][different[0]] else 1

@@ -15,6 +15,7 @@ from torch import Tensor
 from refractor.base.budget import check_fits
 from refractor.base.errors import ArgumentError
 from refractor.groups.group import Group
+from refractor.groups.irrep_checks import class_labels
 from refractor.groups.kinds import KINDS, kind_of_character
 from refractor.groups.spanning import spanning_layers, spread
 
@@ -44,7 +45,7 @@ def split_regular(group: Group, seed: int = 0, limit: float | None = None) -> li
     hint = "Symmetric, alternating, cyclic and dihedral groups have closed forms: see `real_irreps`."
     check_fits(32 * n * n, f"split_regular({group.name}), n = {n}, with 4 matrices [{n}, {n}]", hint, limit=limit)
     quotient = group.table[group.inverses]  # [h, k] is h⁻¹ k
-    classes = _class_labels(group)
+    classes = class_labels(group)
     for attempt in range(seed, seed + SEEDS):
         bases = _eigenspaces(group, quotient, classes, attempt)
         if bases is not None:
@@ -73,20 +74,6 @@ def _eigenspaces(
         return None  # reducible: two eigenvalues met
     spans = sum(basis.shape[1] ** 2 // KINDS[kind] for basis, kind in zip(found, kinds, strict=True) if kind)
     return found if spans == group.order else None
-
-
-def _class_labels(group: Group) -> Int[Tensor, " n"]:
-    """Return the least conjugate g⁻¹ x g of each x."""
-    every = torch.arange(group.order)
-    least = every
-    maps = [group.table[group.table[group.inverse(g), every], g] for g in group.generators]
-    while True:
-        following = least
-        for conjugated in maps:
-            following = torch.minimum(following, following[conjugated])
-        if bool((following == least).all()):
-            return least
-        least = following
 
 
 def _character(basis: Float[Tensor, "n dim"], group: Group, classes: Int[Tensor, " n"]) -> Float[Tensor, " n"]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 import torch
 from jaxtyping import Int
@@ -54,6 +55,16 @@ class ModularArithmetic:
         check_int("p", self.p, least=2, most=2**20)  # a³ + a b stays below 2**63
 
     @property
+    def title(self) -> str:
+        """The kind with its modulus, for people."""
+        return f"{self.name} with p={self.p}"
+
+    @property
+    def n(self) -> int:
+        """Number of residues, p."""
+        return self.p
+
+    @property
     def formula(self) -> str:
         """The answer as a formula, before reduction modulo p."""
         return OPERATIONS[self.name][0]
@@ -88,6 +99,10 @@ class ModularArithmetic:
         """Return all answers."""
         tokens = self.tokens()
         return OPERATIONS[self.name][1](tokens[:, 0], tokens[:, 1]) % self.p
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values from which `task_from_dict` makes the task again."""
+        return {"name": self.name, "p": self.p}
 
 
 def ModularAddition(p: int) -> ModularArithmetic:

@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refractor.base.errors import ArgumentError, ShapeError
-from refractor.base.numerics import compute_dtype
+from refractor.base.errors import ArgumentError
 from refractor.groups.irreps import Irrep, Irreps
+from refractor.groups.transform import checked_values
 
 FLAT = 1e-9  # how far columns that should be orthonormal may be from it
 CHUNK_BYTES = 64_000_000  # of coefficients held at a time
@@ -55,7 +55,7 @@ class EntryBasis:
             ShapeError: the first axis does not have one entry for each element, or the values are not real.
 
         """
-        flat = self._flat(values)
+        flat = checked_values(values.detach(), self.irreps.group)
         columns = self.columns.to(flat)
         found = torch.empty(len(self.slices), flat.shape[1], dtype=torch.float64, device=flat.device)
         step = max(1, CHUNK_BYTES // (8 * len(columns)))
@@ -64,14 +64,6 @@ class EntryBasis:
             for place, part in enumerate(self.slices):
                 found[place, start : start + step] = squares[part].sum(0)
         return found.reshape(len(self.slices), *values.shape[1:])
-
-    def _flat(self, values: Tensor) -> Float[Tensor, "n width"]:
-        if values.ndim < 1 or len(values) != len(self.columns) or not values.is_floating_point():
-            raise ShapeError(
-                f"values must be real, with first axis n={len(self.columns)}, one for each element of "
-                f"{self.irreps.group.name}; {values.dtype} {list(values.shape)} came."
-            )
-        return values.detach().to(compute_dtype(values.dtype)).reshape(len(values), -1)
 
 
 def entry_basis(irreps: Irreps) -> EntryBasis:

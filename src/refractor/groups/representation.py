@@ -124,13 +124,13 @@ def check_homomorphism(group: Group, name: str, matrices: Float[Tensor, "n dim d
         errors = (matrices @ matrices[g] - matrices[group.table[:, g]]).abs().amax((1, 2))
         x = int((errors.nan_to_num(torch.inf)).argmax())
         if not float(errors[x]) <= allowed:
+            y, product = _written(group, g), _written(group, int(group.table[x, g]))
             raise ArgumentError(
-                f"{name!r} is no representation of {group.name}: ρ(x) ρ(y) is not ρ(x · y) for "
-                f"x = {_written(group, x)} and y = {_written(group, g)}, x · y = {_written(group, int(group.table[x, g]))}; they differ by "
-                f"{float(errors[x]):.3g}."
+                f"{name!r} is no representation of {group.name}: ρ(x) ρ(y) is not ρ(x · y) for x = "
+                f"{_written(group, x)} and y = {y}, x · y = {product}; they differ by {float(errors[x]):.3g}."
             )
 
 
 def _written(group: Group, element: int) -> str:
     label = group.elements.label(element)
-    return str(element) if label == str(element) else f"{element}, which is {label},"
+    return str(element) if label == str(element) else f"{element} ({label})"

@@ -11,7 +11,8 @@ from refractor.lab.analytic import cosine_logits, quadratic_network
 from refractor.lab.operations import discrete_log_cube, sum_index
 from refractor.lab.progress import analyse_snapshots
 from refractor.lab.trig_losses import trig_excluded_loss, trig_restricted_loss
-from refractor.lab.verdict import NOT_FOUND, finding, name_set, p_value
+from refractor.lab.conditions import NOT_FOUND, p_value
+from refractor.lab.verdict import finding, name_set
 from refractor.models.bundle import CONTROLS, bundled_folder, bundled_names
 from refractor.models.config import HookedTransformerConfig
 from refractor.models.transformer import HookedTransformer

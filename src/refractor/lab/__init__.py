@@ -8,6 +8,7 @@ functions on arrays.
 from refractor.lab.analyse import analyse, analyse_network
 from refractor.lab.analysis import Analysis
 from refractor.lab.analytic import QuadraticNetwork, cosine_logits, quadratic_network
+from refractor.lab.conditions import Condition, Verdict
 from refractor.lab.controls import Control, random_frequency_sets
 from refractor.lab.directions import DirectionFit, direction_fits
 from refractor.lab.embedding import SingularSpectrum, frequency_circle, singular_spectrum
@@ -29,6 +30,7 @@ from refractor.lab.frequencies import (
     key_frequencies_of_neurons,
 )
 from refractor.lab.labelled import Labelled
+from refractor.lab.load import Source, load_network
 from refractor.lab.logit_fit import LogitFit, cosine_fit_scores, fit_logits
 from refractor.lab.mixer import FrequencyMixer, frequency_mixer
 from refractor.lab.network import NetworkView, network_logits, view_network
@@ -54,7 +56,7 @@ from refractor.lab.spectra import Residual, Spectrum, fourier_spectrum, spectrum
 from refractor.lab.sums import SumLogits, sum_logits
 from refractor.lab.table import Measure, MeasureTable
 from refractor.lab.trig_losses import TrigLoss, trig_excluded_loss, trig_restricted_loss
-from refractor.lab.verdict import Condition, Verdict, finding
+from refractor.lab.verdict import finding
 from refractor.lab.weights import sum_of_squared_weights
 
 __all__ = [
@@ -84,6 +86,7 @@ __all__ = [
     "Score",
     "Scores",
     "SingularSpectrum",
+    "Source",
     "Spectrum",
     "SumLogits",
     "TrigLoss",
@@ -111,6 +114,7 @@ __all__ = [
     "key_frequencies_of_map",
     "key_frequencies_of_neurons",
     "label_curves",
+    "load_network",
     "measure_progress",
     "network_logits",
     "neuron_frequencies",

@@ -3,6 +3,7 @@
 import html
 from dataclasses import dataclass
 
+from refractor.lab.conditions import Verdict
 from refractor.lab.frequencies import KeyFrequencies, RuleResult
 from refractor.lab.logit_fit import LogitFit
 from refractor.lab.mixer import FrequencyMixer
@@ -14,7 +15,7 @@ from refractor.lab.scores import Scores
 from refractor.lab.sums import SumLogits
 from refractor.lab.table import MeasureTable
 from refractor.lab.trig_losses import TrigLoss
-from refractor.lab.verdict import Verdict, finding, name_set
+from refractor.lab.verdict import finding, name_set
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,7 @@
 """Random frequency sets: what any set of the same size would have scored."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -84,16 +85,32 @@ def random_frequency_sets(
 
     """
     check_int("p", p, least=2)
+    sets = random_sets(p // 2, [k - 1 for k in check_frequencies(frequencies, p)], count, generator)
+    return tuple(tuple(k + 1 for k in chosen) for chosen in sets)
+
+
+def random_sets(
+    total: int, tested: Sequence[int], count: int = COUNT, generator: torch.Generator | None = None
+) -> tuple[tuple[int, ...], ...]:
+    """Draw different random subsets of 0 … total - 1, as large as `tested`, never that set itself.
+
+    Where no more than `count` others exist, all of them are returned.
+
+    Raises:
+        ArgumentError: count is out of range.
+
+    >>> random_sets(3, [1])
+    ((0,), (2,))
+
+    """
     check_int("count", count, least=0)
-    tested = check_frequencies(frequencies, p)
-    available, size = p // 2, len(tested)
-    if math.comb(available, size) - 1 <= count:
-        return tuple(chosen for chosen in combinations(range(1, available + 1), size) if chosen != tested)
+    own, size = tuple(sorted(tested)), len(tested)
+    if math.comb(total, size) - 1 <= count:
+        return tuple(chosen for chosen in combinations(range(total), size) if chosen != own)
     generator = control_generator(generator)
     drawn: dict[tuple[int, ...], None] = {}
     while len(drawn) < count:  # ends: at least count + 1 sets exist besides the tested one's repeats
-        chosen = torch.randperm(available, generator=generator)[:size] + 1
-        sample = tuple(sorted(chosen.tolist()))
-        if sample != tested:
+        sample = tuple(sorted(torch.randperm(total, generator=generator)[:size].tolist()))
+        if sample != own:
             drawn[sample] = None
     return tuple(drawn)

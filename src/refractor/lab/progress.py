@@ -10,6 +10,7 @@ import torch
 from refractor.base.errors import ArgumentError
 from refractor.lab.analyse import analyse, analyse_network
 from refractor.lab.analysis import Analysis
+from refractor.lab.conditions import Verdict
 from refractor.lab.labelled import Labelled
 from refractor.lab.network import network_logits, neuron_logit_map
 from refractor.lab.operations import operation_of
@@ -20,7 +21,6 @@ from refractor.lab.scores import Scores, network_scores
 from refractor.lab.spectra import fourier_spectrum
 from refractor.lab.sums import Logits, SumLogits, sum_logits
 from refractor.lab.trig_losses import trig_excluded_loss, trig_restricted_loss
-from refractor.lab.verdict import Verdict
 from refractor.lab.weights import sum_of_squared_weights
 from refractor.models.transformer import HookedTransformer
 from refractor.tasks.modular import ModularArithmetic

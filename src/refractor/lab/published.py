@@ -7,6 +7,7 @@ weights are read with `weights_only`.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from pickle import UnpicklingError  # what a damaged file raises; nothing is unpickled
 from typing import Any
@@ -21,6 +22,7 @@ from refractor.groups.orderings import SYMPY_COSET_RANK
 from refractor.models.config import HookedTransformerConfig
 from refractor.models.pair_networks import OneLayerMLP, pair_network_of
 from refractor.models.transformer import HookedTransformer
+from refractor.tasks.composition import GroupComposition
 from refractor.tasks.splits import Split, split_rows
 
 CONFIG, WEIGHTS = "cfg.json", "model.pt"
@@ -82,16 +84,14 @@ class PublishedRun:
         """The order in which the elements are numbered, by its name."""
         return SYMPY_COSET_RANK if self.group in PERMUTATIONS else CANONICAL
 
-    @property
-    def task(self) -> Any:
+    @cached_property
+    def task(self) -> GroupComposition:
         """The questions: products in the group, elements numbered as the network numbers them.
 
         Raises:
             UnknownNameError: the study's order of the elements is not known for this group.
 
         """
-        from refractor.tasks.composition import GroupComposition
-
         return GroupComposition(self.group_name, ordering=self.ordering)
 
     @property

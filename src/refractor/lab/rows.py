@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from refractor.lab.conditions import Verdict
 from refractor.lab.frequencies import RuleResult
 from refractor.lab.logit_fit import LogitFit
 from refractor.lab.network_measures import NetworkMeasures
@@ -9,7 +10,6 @@ from refractor.lab.pairs import SETS
 from refractor.lab.scores import Scores, chance_loss
 from refractor.lab.table import Measure
 from refractor.lab.trig_losses import TrigLoss
-from refractor.lab.verdict import Verdict
 
 
 def verdict_rows(verdict: Verdict) -> Iterator[Measure]:

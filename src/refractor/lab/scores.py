@@ -10,10 +10,8 @@ from torch import Tensor
 
 from refractor.base.errors import unknown_name
 from refractor.lab.pairs import SETS, PairSets
+from refractor.lab.removed_part import TIE, removed_credit, removed_losses
 from refractor.lab.sums import SumLogits
-
-TIE = 1e-13  # logits closer than this, relative to the largest, differ by rounding: about 450 times 2**-52
-SAFE_RANGE = 600.0  # exp(-600) is a normal double with room for 1e40 more: see `excluded_rows`
 
 
 @dataclass(frozen=True)
@@ -78,7 +76,7 @@ def class_scores(logits: Float[Tensor, "sets p p"], sums: SumLogits, pairs: Pair
     """
     right = logits.diagonal(dim1=1, dim2=2)
     loss = logits.logsumexp(-1) - right
-    level = logits.amax(-1) - _tie(sums)
+    level = logits.amax(-1) - TIE * sums.largest
     credit = (right >= level).double() / (logits >= level[..., None]).sum(-1)
     return _collect(loss[..., None], credit[..., None], sums, pairs)
 
@@ -90,45 +88,15 @@ def excluded_scores(taken: Float[Tensor, "sets p p"], sums: SumLogits, pairs: Pa
         One `Scores` for each entry of the first axis.
 
     """
-    loss = _excluded_loss(taken, sums)
-    credit = torch.stack([_excluded_credit(part, sums) for part in taken])
+    right = torch.arange(sums.p)
+    loss = removed_losses(sums.values, right, taken)
+    credit = removed_credit(sums.values, right, taken, loss, sums.largest)
     return _collect(loss, credit, sums, pairs)
 
 
 def network_scores(sums: SumLogits, pairs: PairSets) -> Scores:
     """Score the logits as they are."""
     return excluded_scores(torch.zeros(1, sums.p, sums.p, dtype=torch.float64), sums, pairs)[0]
-
-
-def _excluded_loss(taken: Float[Tensor, "sets p p"], sums: SumLogits) -> Float[Tensor, "sets p p"]:
-    """Return `logsumexp_c(L - T) - (L - T)[s]` for every set, class and pair.
-
-    `Σ_c exp(L - T) = Σ_c exp(L[s, a, c]) exp(-T[set, s, c])` is a matrix product for each class, so the exponentials of
-    the p³ logits are taken once, not once for each set. Both factors are scaled to a maximum of 1. The sum is then
-    at least `exp(-range of T)`, and what underflows is smaller than exp(-745): with a range below 600 that is less
-    than 1e-60 of the sum. Wider ranges are computed directly.
-    """
-    values, right = sums.values, sums.values.diagonal(dim1=0, dim2=2).T
-    right = right[None] - taken.diagonal(dim1=1, dim2=2)[..., None]
-    if float((taken.amax(-1) - taken.amin(-1)).max()) >= SAFE_RANGE:
-        return torch.stack([(values - part[:, None]).logsumexp(-1) for part in taken]) - right
-    top, low = values.amax(-1), taken.amin(-1)
-    weights = (low[..., None] - taken).exp()
-    total = torch.einsum("sac,jsc->jsa", (values - top[..., None]).exp(), weights)
-    return total.log() + top - low[..., None] - right
-
-
-def _excluded_credit(part: Float[Tensor, "p p"], sums: SumLogits) -> Float[Tensor, "p p"]:
-    rest = sums.values - part[:, None]
-    level, right = rest.amax(-1) - _tie(sums), rest.diagonal(dim1=0, dim2=2).T
-    hit = right >= level
-    credit = torch.zeros_like(level)
-    credit[hit] = 1 / (rest[hit] >= level[hit][:, None]).sum(-1).double()
-    return credit
-
-
-def _tie(sums: SumLogits) -> float:
-    return TIE * sums.largest
 
 
 def _collect(

@@ -75,7 +75,7 @@ def sum_logits(logits: Logits, p: int, operation: str = "addition") -> SumLogits
     """
     check_int("p", p, least=2)
     index = sum_index(p, operation)
-    rows = _checked_rows(logits, p)
+    rows = checked_rows(logits, p, ("a", "b", "c"))
     pairs = index.flatten().argsort(stable=True).reshape(p, p)  # stable: within a class the pairs stay sorted by a
     values = rows[pairs.flatten()].reshape(p, p, p)
     largest = float(values.abs().max())
@@ -89,8 +89,19 @@ def sum_logits(logits: Logits, p: int, operation: str = "addition") -> SumLogits
     return SumLogits(p, operation, values, values.mean(1), pairs, largest)
 
 
-def _checked_rows(logits: Logits, p: int) -> Float[Tensor, "pairs p"]:
-    """Return the logits as float64 rows [p * p, p] on the CPU."""
+def checked_rows(logits: Logits, n: int, axes: tuple[str, str, str]) -> Float[Tensor, "pairs n"]:
+    """Return logits as float64 rows [n * n, n] on the CPU.
+
+    Args:
+        logits: over three axes of n, or [n * n, n].
+        n: the number of elements.
+        axes: what the axes are called.
+
+    Raises:
+        ShapeError: wrong axes, sizes or dtype.
+        BudgetError: n³ doubles, four times, do not fit into memory.
+
+    """
     if isinstance(logits, np.ndarray):
         if logits.dtype.kind != "f":
             raise ShapeError(f"logits must be real floating point; a numpy array of {logits.dtype} came.")
@@ -102,13 +113,14 @@ def _checked_rows(logits: Logits, p: int) -> Float[Tensor, "pairs p"]:
     else:
         raise ShapeError(f"logits must be a torch tensor or a numpy array; {type(logits).__name__} came.")
     shape = list(tensor.shape)
-    if shape not in ([p, p, p], [p * p, p]):
+    if shape not in ([n, n, n], [n * n, n]):
+        first, second, out = axes
         raise ShapeError(
-            f"logits must have shape [a={p}, b={p}, c={p}], or [pairs={p * p}, c={p}] with pairs in a-major order; "
-            f"{shape} came.{_shape_hint(shape, p)}"
+            f"logits must have shape [{first}={n}, {second}={n}, {out}={n}], or [pairs={n * n}, {out}={n}] with pairs "
+            f"in {first}-major order; {shape} came.{_shape_hint(shape, n)}"
         )
-    check_fits(FACTOR * 8 * p**3, f"the analysis of logits for p={p}", "Take a smaller modulus.")
-    return tensor.cpu().double().reshape(p * p, p)
+    check_fits(FACTOR * 8 * n**3, f"the analysis of logits over {n} elements", "Take a smaller modulus or group.")
+    return tensor.cpu().double().reshape(n * n, n)
 
 
 def _shape_hint(shape: list[int], p: int) -> str:

@@ -1,34 +1,29 @@
 """The verdict: does the network add by a few frequencies? Claim, statistic, control, and what stays undecided.
 
-Four conditions must hold, each on pairs that were not trained on (on all pairs where no split is known):
-
-1. answers: accuracy of at least 0.99, the mark at which runs are called generalising (Chughtai et al. 2023). A network
-   that stores its training pairs fails here, whatever its spectrum looks like.
-2. enough: keeping only the frequencies K and the mean leaves a loss of at most ln p / 100: of the ln p nats that
-   separate guessing from certainty, 99% are kept.
-3. needed: removing K leaves a loss of at least ln p / 2: half or more of them are lost.
-4. special: random sets of as many frequencies do not do as well. With r of n random sets at least as good, the chance
-   that a random set is this good is (r + 1) / (n + 1), which must be at most 0.05, for 2 and for 3. So at least 19
-   other sets must exist: no verdict can be reached for very small p, nor when every frequency is key. A table of right
-   answers, 10 where c = a + b and 0 elsewhere, is the sum of all cosines in equal parts: it fails here.
+The four conditions of `conditions` must hold, for the key frequencies against random sets of as many. No verdict can be
+reached for very small p, which has too few other sets, nor when every frequency is key. A table of right answers, 10
+where c = a + b and 0 elsewhere, is the sum of all cosines in equal parts: it fails there.
 
 Otherwise the claim reads `no algorithm found`.
 """
 
-from dataclasses import dataclass
-
+from refractor.lab.conditions import (
+    LEAK,
+    LEAST_SETS,
+    NOT_FOUND,
+    SIGNIFICANCE,
+    Condition,
+    Verdict,
+    answers_condition,
+    enough_condition,
+    needed_condition,
+    p_value,
+)
 from refractor.lab.controls import Control
 from refractor.lab.operations import SYMBOLS
-from refractor.lab.scores import Score, Scores
+from refractor.lab.scores import Scores
 from refractor.lab.trig_losses import TrigLoss
 
-NOT_FOUND = "no algorithm found"
-LEAST_ACCURACY = 0.99
-ENOUGH = 0.01  # of ln p
-NEEDED = 0.5  # of ln p
-SIGNIFICANCE = 0.05
-LEAST_SETS = round(1 / SIGNIFICANCE) - 1  # so that (0 + 1) / (n + 1) can reach the significance
-LEAK = 0.01  # accuracy above the network's own that is worth a note
 SHOWN = 10  # frequencies written out in a sentence
 
 UNDISTINGUISHED = (
@@ -36,55 +31,6 @@ UNDISTINGUISHED = (
     "and other circuits give the same logits. Nor is it decided that every neuron takes part, or that single neurons "
     "have one meaning."
 )
-
-
-@dataclass(frozen=True)
-class Condition:
-    """One condition of the verdict.
-
-    Args:
-        name: "answers", "enough", "needed" or "special".
-        passed: whether it holds.
-        value: the number that was compared.
-        bound: with what, e.g. "at least 0.99".
-        sentence: number, bound and control in words.
-
-    """
-
-    name: str
-    passed: bool
-    value: float | None
-    bound: str
-    sentence: str
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What was found, on what ground, against which control, and what stays undecided.
-
-    Args:
-        found: whether all conditions hold.
-        claim: the claim; exactly "no algorithm found" where one fails.
-        conditions: the four conditions.
-        statistic: the numbers behind the claim, in one sentence.
-        control: the same for random frequency sets, in one sentence.
-        undistinguished: what the measures cannot tell apart.
-        notes: what a reader should know besides, e.g. that an excluded loss is above ln p.
-
-    """
-
-    found: bool
-    claim: str
-    conditions: tuple[Condition, ...]
-    statistic: str
-    control: str
-    undistinguished: str
-    notes: tuple[str, ...]
-
-    @property
-    def failed(self) -> tuple[Condition, ...]:
-        """The conditions that do not hold."""
-        return tuple(condition for condition in self.conditions if not condition.passed)
 
 
 def reach_verdict(operation: str, p: int, scores: Scores, restricted: TrigLoss, excluded: TrigLoss) -> Verdict:
@@ -104,9 +50,9 @@ def reach_verdict(operation: str, p: int, scores: Scores, restricted: TrigLoss, 
     where = "test" if scores.test is not None else "all"
     kept, rest, ln_p = restricted.scores.unseen, excluded.scores.unseen, restricted.chance_loss
     conditions = (
-        _answers(scores.unseen, where),
-        _enough(kept, where, ln_p),
-        _needed(rest, where, ln_p),
+        answers_condition(scores.unseen, where),
+        enough_condition(kept, where, ln_p),
+        needed_condition(rest, where, ln_p),
         _special(restricted, excluded, where, p),
     )
     found = all(condition.passed for condition in conditions)
@@ -153,48 +99,6 @@ def name_set(frequencies: tuple[int, ...], p: int) -> str:
         return f"{{1 … {p // 2}}}"
     first = ", ".join(str(k) for k in frequencies[:3])
     return f"{{{first}, … {frequencies[-1]}}} ({len(frequencies)} of {p // 2})"
-
-
-def p_value(value: float, control: list[float], *, low_is_good: bool) -> float:
-    """Return `(r + 1) / (n + 1)`, r of the n control values being at least as good as `value`.
-
-    >>> p_value(1.0, [2.0, 3.0, 0.5], low_is_good=True)
-    0.5
-    """
-    as_good = sum(other <= value if low_is_good else other >= value for other in control)
-    return (as_good + 1) / (len(control) + 1)
-
-
-def _answers(score: Score, where: str) -> Condition:
-    return Condition(
-        "answers",
-        score.accuracy >= LEAST_ACCURACY,
-        score.accuracy,
-        f"at least {LEAST_ACCURACY}",
-        f"accuracy on {where} pairs is {score.accuracy:.4g}; at least {LEAST_ACCURACY} is needed",
-    )
-
-
-def _enough(score: Score, where: str, ln_p: float) -> Condition:
-    bound = ENOUGH * ln_p
-    return Condition(
-        "enough",
-        score.loss <= bound,
-        score.loss,
-        f"at most {bound:.3g}",
-        f"restricted loss on {where} pairs is {score.loss:.3g}; at most {bound:.3g} (1% of ln p) is needed",
-    )
-
-
-def _needed(score: Score, where: str, ln_p: float) -> Condition:
-    bound = NEEDED * ln_p
-    return Condition(
-        "needed",
-        score.loss >= bound,
-        score.loss,
-        f"at least {bound:.3g}",
-        f"excluded loss on {where} pairs is {score.loss:.3g}; at least {bound:.3g} (half of ln p) is needed",
-    )
 
 
 def _special(restricted: TrigLoss, excluded: TrigLoss, where: str, p: int) -> Condition:

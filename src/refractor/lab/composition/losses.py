@@ -1,0 +1,194 @@
+"""Loss and accuracy when parts of the logits are kept or removed, for many choices at once.
+
+- restricted: only some part is kept. Parts depend on the answer alone: n rows, weighted by how many pairs have them.
+- excluded: that part is removed. It takes one more pass over all pairs, for all choices together.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from refractor.lab.composition.view import Block, CompositionView
+from refractor.lab.pairs import PairSets
+from refractor.lab.removed_part import removed_credit, removed_losses
+from refractor.lab.scores import Score, Scores
+
+KEPT_BYTES = 2**25  # of kept logits at a time
+
+
+class Choices(ABC):
+    """Several parts of the logits, functions of (w, z), made when they are asked for."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Return how many there are."""
+
+    @abstractmethod
+    def rows(self, classes: Int[Tensor, " s"]) -> Float[Tensor, "sets s z"]:
+        """Return each part in the rows of some classes."""
+
+
+@dataclass(frozen=True, eq=False)
+class IrrepSets(Choices):
+    """The parts of sets of irreps.
+
+    Args:
+        parts: the part of each irrep.
+        sets: which irreps each choice has; an empty one is no part at all.
+
+    """
+
+    parts: Float[Tensor, "irrep s z"] = field(repr=False)
+    sets: Sequence[Sequence[int]]
+
+    def __len__(self) -> int:
+        """Return how many sets there are."""
+        return len(self.sets)
+
+    def rows(self, classes: Int[Tensor, " s"]) -> Float[Tensor, "sets s z"]:
+        """Add up the parts of each set."""
+        members = torch.zeros(len(self.sets), len(self.parts), dtype=torch.float64)
+        for row, chosen in zip(members, self.sets, strict=True):
+            row[list(chosen)] = 1.0
+        chosen_parts = self.parts[:, classes]
+        return (members @ chosen_parts.flatten(1)).unflatten(1, chosen_parts.shape[1:])
+
+
+@dataclass(frozen=True, eq=False)
+class Subspaces(Choices):
+    """Projections of the class means on subspaces of the functions on the group.
+
+    Args:
+        bases: an orthonormal basis of each.
+        means: class means over (w, z).
+
+    """
+
+    bases: Float[Tensor, "sets n component"] = field(repr=False)
+    means: Float[Tensor, "s z"] = field(repr=False)
+
+    def __len__(self) -> int:
+        """Return how many subspaces there are."""
+        return len(self.bases)
+
+    def rows(self, classes: Int[Tensor, " s"]) -> Float[Tensor, "sets s z"]:
+        """Project on each."""
+        return self.bases[:, classes] @ (self.bases.mT @ self.means)
+
+
+@dataclass(frozen=True, eq=False)
+class Removal:
+    """Parts to be removed, and from what.
+
+    Args:
+        choices: the parts.
+        own: whether from the network's own logits, or from what the output map makes of the hidden layer.
+
+    """
+
+    choices: Choices
+    own: bool = True
+
+
+def restricted_scores(
+    choices: Choices, pairs: PairSets, view: CompositionView, offset: Float[Tensor, " z"] | None = None
+) -> list[Scores]:
+    """Score each part alone.
+
+    Args:
+        choices: the parts.
+        pairs: the pairs to average over.
+        view: the network, for the number of pairs of each class.
+        offset: added to every row, e.g. the mean over all pairs.
+
+    Returns:
+        One `Scores` for each part.
+
+    """
+    n, answers = view.problem.order, view.problem.answers.flatten()
+    totals = _Totals(len(choices), pairs)
+    weights = {name: torch.bincount(answers[mask], minlength=n).double() for name, mask in pairs.members.items()}
+    for classes in torch.arange(n).split(max(1, KEPT_BYTES // (8 * n * max(1, len(choices))))):
+        kept = choices.rows(classes)
+        if offset is not None:
+            kept = kept + offset
+        nothing = kept.new_zeros(1, len(classes), n)
+        values = kept.transpose(0, 1).contiguous()  # the choices stand where the members of a class do
+        losses = removed_losses(values, classes, nothing)
+        credit = removed_credit(values, classes, nothing, losses, float(values.abs().max()))
+        for name, weight in weights.items():
+            totals.add(name, losses[0].T @ weight[classes], credit[0].T @ weight[classes])
+    return totals.averages()
+
+
+def removed_scores(
+    view: CompositionView, removals: Sequence[Removal], pairs: PairSets, largest: float
+) -> list[list[Scores]]:
+    """Score the logits without each part, in one pass over all pairs.
+
+    Args:
+        view: the network.
+        removals: what is removed, and from what.
+        pairs: the pairs to average over.
+        largest: the largest absolute logit.
+
+    Returns:
+        For each removal, one `Scores` for each part.
+
+    """
+    totals = [_Totals(len(removal.choices), pairs) for removal in removals]
+    for block in view.blocks():
+        masks = {name: mask[block.rows].flatten().double() for name, mask in pairs.members.items()}
+        for values, places in _by_logits(block, removals, view.whole):
+            rows = [removals[place].choices.rows(block.classes) for place in places]
+            taken = torch.cat(rows)
+            losses = removed_losses(values, block.classes, taken)
+            credit = removed_credit(values, block.classes, taken, losses, largest)
+            sizes = [len(part) for part in rows]
+            for place, loss, hits in zip(places, losses.split(sizes), credit.split(sizes), strict=True):
+                for name, mask in masks.items():
+                    totals[place].add(name, loss.flatten(1) @ mask, hits.flatten(1) @ mask)
+    return [total.averages() for total in totals]
+
+
+def _by_logits(
+    block: Block, removals: Sequence[Removal], whole: bool
+) -> list[tuple[Float[Tensor, "s x z"], list[int]]]:
+    """Group the removals by the logits they are removed from, so that exponentials are taken once."""
+    everything = list(range(len(removals)))
+    if whole:
+        return [(block.logits, everything)]
+    groups = [
+        (block.logits, [place for place in everything if removals[place].own]),
+        (block.read, [place for place in everything if not removals[place].own]),
+    ]
+    return [(values, places) for values, places in groups if places]
+
+
+class _Totals:
+    """Losses and hits of several choices, added up over pairs."""
+
+    def __init__(self, count: int, pairs: PairSets) -> None:
+        self.counts = {name: pairs.count(name) for name in pairs.members}
+        self.sums: Mapping[str, tuple[Tensor, Tensor]] = {
+            name: (torch.zeros(count, dtype=torch.float64), torch.zeros(count, dtype=torch.float64))
+            for name in pairs.members
+        }
+
+    def add(self, name: str, losses: Float[Tensor, " sets"], hits: Float[Tensor, " sets"]) -> None:
+        self.sums[name][0].add_(losses)
+        self.sums[name][1].add_(hits)
+
+    def averages(self) -> list[Scores]:
+        means = {
+            name: (losses.div(self.counts[name]).tolist(), hits.div(self.counts[name]).tolist())
+            for name, (losses, hits) in self.sums.items()
+        }
+        return [
+            Scores(**{name: Score(losses[j], hits[j], self.counts[name]) for name, (losses, hits) in means.items()})
+            for j in range(len(next(iter(self.sums.values()))[0]))
+        ]

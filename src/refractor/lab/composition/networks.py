@@ -1,0 +1,141 @@
+"""What answers pairs: rows of hidden layer and logits, in float64 on the CPU, from weights or from stored arrays."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from refractor.models.transformer import HookedTransformer
+
+ROWS = 512  # pairs in one pass of a transformer: what stays in the caches
+
+Rows = Int[Tensor, " rows"]
+Combine = Callable[[Tensor, Tensor], Tensor]
+
+COMBINE: dict[str, Combine] = {
+    "relu": lambda a, b: (a + b).relu_(),
+    "square": lambda a, b: (a + b).square_(),
+    "product": lambda a, b: a * b,
+}
+"""How what x gives and what y gives become a hidden layer."""
+
+
+class PairNetwork(ABC):
+    """A function of pairs (x, y), read row by row."""
+
+    @abstractmethod
+    def rows(self, first: Rows, second: Rows) -> tuple[Float[Tensor, "rows neuron"] | None, Float[Tensor, "rows z"]]:
+        """Return hidden layer (None where only logits are known) and logits of some pairs."""
+
+    @abstractmethod
+    def hidden_rows(self, first: Rows, second: Rows, neurons: slice) -> Float[Tensor, "rows neuron"]:
+        """Return some neurons of the hidden layer of some pairs."""
+
+
+@dataclass(frozen=True, eq=False)
+class StoredNetwork(PairNetwork):
+    """Arrays over all n² pairs, x-major.
+
+    Args:
+        n: the number of elements.
+        stored_logits: the logits.
+        stored_hidden: the hidden layer, if there is one.
+
+    """
+
+    n: int
+    stored_logits: Float[Tensor, "pairs z"] = field(repr=False)
+    stored_hidden: Float[Tensor, "pairs neuron"] | None = field(default=None, repr=False)
+
+    def rows(self, first: Rows, second: Rows) -> tuple[Float[Tensor, "rows neuron"] | None, Float[Tensor, "rows z"]]:
+        """Gather some pairs."""
+        index = first * self.n + second
+        hidden = None if self.stored_hidden is None else self.stored_hidden[index]
+        return hidden, self.stored_logits[index]
+
+    def hidden_rows(self, first: Rows, second: Rows, neurons: slice) -> Float[Tensor, "rows neuron"]:
+        """Gather some neurons."""
+        if self.stored_hidden is None:
+            return self.stored_logits.new_zeros(len(first), 0)
+        return self.stored_hidden[:, neurons][first * self.n + second]
+
+
+@dataclass(frozen=True, eq=False)
+class SecondLayer:
+    """A hidden layer behind the first: `ReLU(hidden W + b)`."""
+
+    weight: Float[Tensor, "neuron width"] = field(repr=False)
+    bias: Float[Tensor, " width"] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class FoldedNetwork(PairNetwork):
+    """A hidden layer that combines what x gives and what y gives: `logits = combine(A[x], B[y]) U + c`.
+
+    Args:
+        first_part: A, over (x, neuron), biases included.
+        second_part: B, over (y, neuron).
+        combine: a key of `COMBINE`.
+        output_map: U, over (neuron, z).
+        output_bias: c; None for none.
+        second_layer: what stands between the first hidden layer and U; then it is the hidden layer that is looked at.
+
+    """
+
+    first_part: Float[Tensor, "x neuron"] = field(repr=False)
+    second_part: Float[Tensor, "y neuron"] = field(repr=False)
+    combine: str
+    output_map: Float[Tensor, "neuron z"] = field(repr=False)
+    output_bias: Float[Tensor, " z"] | None = field(default=None, repr=False)
+    second_layer: SecondLayer | None = field(default=None, repr=False)
+
+    def rows(self, first: Rows, second: Rows) -> tuple[Float[Tensor, "rows neuron"] | None, Float[Tensor, "rows z"]]:
+        """Compute some pairs."""
+        hidden = self.hidden_rows(first, second, slice(None))
+        logits = hidden @ self.output_map
+        return hidden, logits if self.output_bias is None else logits + self.output_bias
+
+    def hidden_rows(self, first: Rows, second: Rows, neurons: slice) -> Float[Tensor, "rows neuron"]:
+        """Compute some neurons."""
+        if self.second_layer is None:
+            return COMBINE[self.combine](self.first_part[:, neurons][first], self.second_part[:, neurons][second])
+        below = COMBINE[self.combine](self.first_part[first], self.second_part[second])
+        before = below @ self.second_layer.weight[:, neurons]
+        bias = self.second_layer.bias
+        return (before if bias is None else before + bias[neurons]).relu_()
+
+
+@dataclass(frozen=True, eq=False)
+class LiveTransformer(PairNetwork):
+    """A transformer that is too large for its activations to be kept: it runs each time.
+
+    Args:
+        model: the network in float64; it answers at the last of the tokens (x, y, =).
+        n: the number of elements, which is the token "=".
+
+    """
+
+    model: HookedTransformer = field(repr=False)
+    n: int
+
+    @torch.no_grad()
+    def rows(self, first: Rows, second: Rows) -> tuple[Float[Tensor, "rows neuron"] | None, Float[Tensor, "rows z"]]:
+        """Run some pairs."""
+        name = f"blocks.{self.model.cfg.n_layers - 1}.mlp.hook_post"
+        has_mlp = not self.model.cfg.attn_only
+        hidden, logits = [], []
+        tokens = torch.stack([first, second, torch.full_like(first, self.n)], dim=1)
+        for part in tokens.split(ROWS):
+            output, cache = self.model.run_with_cache(part, names_filter=[name] if has_mlp else [])
+            logits.append(output[:, -1].clone())
+            if has_mlp:
+                hidden.append(cache[name][:, -1].clone())
+        return torch.cat(hidden) if has_mlp else None, torch.cat(logits)
+
+    def hidden_rows(self, first: Rows, second: Rows, neurons: slice) -> Float[Tensor, "rows neuron"]:
+        """Run some pairs, for some neurons."""
+        hidden, logits = self.rows(first, second)
+        return logits.new_zeros(len(first), 0) if hidden is None else hidden[:, neurons]

@@ -1,0 +1,98 @@
+"""The losses as the study of 2023 defines them, under the names of its files.
+
+- `hidden_restricted_loss_<r>`, `hidden_excluded_loss_<r>`: from the hidden layer, `(Q_r Q_rᵀ H) U` on all pairs with no
+  mean, and `(H - Q_r Q_rᵀ H) U` on train pairs. Of a transformer U is `W_out W_U`: the skip path is left out of both.
+- `logit_restricted_loss_<r>`, `logit_excluded_loss_<r>`: the same for the single character direction of the logits.
+- `total_…`: for all irreps whose similarity is above 0.005 together.
+"""
+
+from dataclasses import dataclass, field
+
+from refractor.lab.composition.keys import IrrepSet
+from refractor.lab.composition.losses import IrrepSets, Removal, restricted_scores
+from refractor.lab.composition.means import ClassMeans
+from refractor.lab.composition.parts import CharacterFit, character_parts, row_parts
+from refractor.lab.composition.view import CompositionView
+from refractor.lab.pairs import PairSets
+from refractor.lab.scores import Scores
+
+
+@dataclass(frozen=True, eq=False)
+class StudyLoss:
+    """One kind of loss of the study.
+
+    Args:
+        total: with the key irreps together.
+        each: with one irrep at a time, in the order of the irreps, the trivial one included.
+
+    """
+
+    total: Scores
+    each: tuple[Scores, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class StudyLosses:
+    """All of them; those of the hidden layer are None where only logits are known.
+
+    Args:
+        keys: the irreps that are key by the study's rule.
+        hidden_restricted: from the hidden layer.
+        hidden_excluded: from the hidden layer.
+        logit_restricted: from the characters.
+        logit_excluded: from the characters.
+
+    """
+
+    keys: IrrepSet
+    hidden_restricted: StudyLoss | None
+    hidden_excluded: StudyLoss | None
+    logit_restricted: StudyLoss
+    logit_excluded: StudyLoss
+
+
+def study_choices(
+    view: CompositionView, means: ClassMeans, fit: CharacterFit, keys: IrrepSet
+) -> tuple[IrrepSets, IrrepSets | None]:
+    """Return the parts that the study keeps or removes: along the characters, and of the hidden layer."""
+    sets = [list(keys.places), *([place] for place in range(len(view.problem.irreps)))]
+    characters = IrrepSets(character_parts(fit, view.problem), sets)
+    if not view.width:
+        return characters, None
+    return characters, IrrepSets(row_parts(means.read, view.problem.basis), sets)
+
+
+def study_removals(characters: IrrepSets, hidden: IrrepSets | None) -> list[Removal]:
+    """Return what has to be removed in the pass over all pairs, in the order in which `study_losses` reads it."""
+    return [Removal(characters), *([Removal(hidden, own=False)] if hidden is not None else [])]
+
+
+def study_losses(
+    view: CompositionView,
+    pairs: PairSets,
+    keys: IrrepSet,
+    choices: tuple[IrrepSets, IrrepSets | None],
+    removed: tuple[tuple[Scores, ...], ...],
+) -> StudyLosses:
+    """Collect the losses.
+
+    Args:
+        view: the network.
+        pairs: train and test pairs.
+        keys: the irreps that are key by the study's rule.
+        choices: what `study_choices` gave.
+        removed: the scores of `study_removals`.
+
+    """
+    characters, hidden = choices
+
+    def loss(scores: tuple[Scores, ...] | list[Scores]) -> StudyLoss:
+        return StudyLoss(scores[0], tuple(scores[1:]))
+
+    return StudyLosses(
+        keys,
+        None if hidden is None else loss(restricted_scores(hidden, pairs, view)),
+        None if hidden is None else loss(removed[1]),
+        loss(restricted_scores(characters, pairs, view)),
+        loss(removed[0]),
+    )

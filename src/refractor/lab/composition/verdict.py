@@ -1,0 +1,160 @@
+"""The verdict: does the network compose by a few irreps? Claim, statistic, control, and what stays undecided.
+
+The four conditions of `lab.conditions` must hold for the key irreps. They are special when random subspaces of as many
+dimensions do worse and, where the group has at least 19 other sets of as many irreps, random sets of them do too. A
+table of right answers, 10 where z = x · y and 0 elsewhere, has every irrep in equal parts: it fails there, since no
+subspace is left to compare with.
+"""
+
+from refractor.lab.composition.problem import Problem
+from refractor.lab.composition.rep_losses import RepLoss, RepLosses
+from refractor.lab.conditions import (
+    LEAK,
+    LEAST_SETS,
+    NOT_FOUND,
+    SIGNIFICANCE,
+    Condition,
+    Verdict,
+    answers_condition,
+    enough_condition,
+    needed_condition,
+    p_value,
+)
+from refractor.lab.scores import Scores
+
+SHOWN = 10  # irreps written out in a sentence
+
+UNDISTINGUISHED = (
+    "How the representations are multiplied is not decided: products of matrices, sums of coset indicators and other "
+    "circuits give the same logits, and for single networks that is disputed. Gradient symmetricity and distance "
+    "irrelevance are given without a label for that reason."
+)
+
+
+def reach_verdict(problem: Problem, losses: RepLosses) -> Verdict:
+    """Judge a network by its restricted and excluded loss."""
+    kept, removed, network = losses.with_mean, losses.excluded, losses.network
+    where, chance = "test" if network.test is not None else "all", kept.chance_loss
+    conditions = (
+        answers_condition(network.unseen, where),
+        enough_condition(kept.scores.unseen, where, chance, "ln n"),
+        needed_condition(removed.scores.unseen, where, chance, "ln n"),
+        _special(problem, kept, removed),
+    )
+    found = all(condition.passed for condition in conditions)
+    shown = name_irreps(kept.irreps, len(problem.irreps) - 1)
+    claim = f"computes {problem.formula} in {problem.group.name} with the irreps {shown}" if found else NOT_FOUND
+    rest = removed.scores.unseen
+    statistic = (
+        f"On {where} pairs: accuracy {network.unseen.accuracy:.4g}, loss {network.unseen.loss:.3g}; with only {shown} "
+        f"and the mean, accuracy {kept.scores.unseen.accuracy:.4g}, loss {kept.scores.unseen.loss:.3g}; without them, "
+        f"accuracy {rest.accuracy:.4g}, loss {rest.loss:.3g} (guessing: {1 / problem.order:.3g}, {chance:.3g})."
+    )
+    return Verdict(
+        found,
+        claim,
+        conditions,
+        statistic,
+        _control(kept, removed, where),
+        UNDISTINGUISHED,
+        _notes(network, kept, removed),
+    )
+
+
+def finding(losses: RepLosses, problem: Problem) -> str:
+    """Return the finding and its control as one line, over all pairs."""
+    kept, rest = losses.with_mean.scores.all, losses.excluded.scores.all
+    random = "none exist"
+    spaces = losses.with_mean.subspaces
+    if spaces:
+        middle = sorted(spaces, key=lambda scores: scores.all.loss)[len(spaces) // 2].all
+        random = f"accuracy {middle.accuracy:.3f}, loss {middle.loss:.3g}"
+    shown = name_irreps(losses.with_mean.irreps, len(problem.irreps) - 1)
+    return (
+        f"Keeping only the irreps {shown} and the mean: accuracy {kept.accuracy:.3f}, loss {kept.loss:.3g} (random "
+        f"subspaces of as many dimensions: {random}). Removing them: accuracy {rest.accuracy:.3f}, chance "
+        f"{1 / problem.order:.3f}."
+    )
+
+
+def name_irreps(names: tuple[str, ...], total: int) -> str:
+    """Write a set of irreps in braces; a long one is shortened, with its size.
+
+    >>> name_irreps(("sign", "standard"), 6)
+    '{sign, standard}'
+    """
+    if len(names) <= SHOWN:
+        return "{" + ", ".join(names) + "}"
+    return "{" + ", ".join(names[:3]) + f", … {names[-1]}}} ({len(names)} of {total})"
+
+
+def _special(problem: Problem, kept: RepLoss, removed: RepLoss) -> Condition:
+    bound = f"at most {SIGNIFICANCE}"
+    chances = [
+        p_value(kept.scores.unseen.loss, [scores.unseen.loss for scores in kept.subspaces], low_is_good=True),
+        p_value(removed.scores.unseen.loss, [scores.unseen.loss for scores in removed.subspaces], low_is_good=False),
+    ]
+    if len(kept.control.sets) >= LEAST_SETS:
+        chances += [
+            p_value(kept.scores.unseen.loss, _losses(kept.control.scores), low_is_good=True),
+            p_value(removed.scores.unseen.loss, _losses(removed.control.scores), low_is_good=False),
+        ]
+    chance = max(chances)
+    passed = chance <= SIGNIFICANCE
+    sentence = f"a random part of as many dimensions does as well with probability {chance:.3g}; {bound} is needed"
+    return Condition("special", passed, chance, bound, _no_control(problem, kept) or sentence)
+
+
+def _losses(scores: tuple[Scores, ...]) -> list[float]:
+    return [score.unseen.loss for score in scores]
+
+
+def _no_control(problem: Problem, kept: RepLoss) -> str | None:
+    """Return why random parts cannot tell, None where they can."""
+    if not kept.irreps:
+        return "no irrep is key: there is nothing to compare with"
+    if len(kept.irreps) == len(problem.irreps) - 1:
+        return "every irrep is key, as in any table of right answers: there is nothing to compare with"
+    if len(kept.subspaces) < LEAST_SETS:
+        return f"only {len(kept.subspaces)} random subspaces are compared with; at least {LEAST_SETS} are needed"
+    return None
+
+
+def _control(kept: RepLoss, removed: RepLoss, where: str) -> str:
+    if not kept.subspaces:
+        return "There is no other subspace of as many dimensions to compare with."
+    text = (
+        f"{len(kept.subspaces)} random subspaces of as many dimensions, on {where} pairs: only they and the mean, "
+        f"{_range(kept.subspaces)}; without them, {_range(removed.subspaces)}."
+    )
+    count = len(kept.control.sets)
+    if count:
+        text += (
+            f" {count} {'other' if count < LEAST_SETS else 'random'} sets of as many irreps: only they and the mean, "
+            f"{_range(kept.control.scores)}; without them, {_range(removed.control.scores)}."
+        )
+    return text
+
+
+def _range(scores: tuple[Scores, ...]) -> str:
+    losses, accuracies = _losses(scores), [score.unseen.accuracy for score in scores]
+    return f"loss {min(losses):.3g} to {max(losses):.3g}, accuracy {min(accuracies):.3g} to {max(accuracies):.3g}"
+
+
+def _notes(network: Scores, kept: RepLoss, removed: RepLoss) -> tuple[str, ...]:
+    notes = []
+    own, alone = network.unseen.accuracy, kept.scores.unseen.accuracy
+    if alone > own + LEAK:
+        notes.append(
+            f"The key irreps alone answer more pairs than the network does ({alone:.3g} against {own:.3g}): the "
+            "projection averages over all pairs with the same answer, those that were stored included, and so reads "
+            "their answers. This is no sign of an algorithm."
+        )
+    if removed.confidently_wrong:
+        where = "train" if removed.scores.train else "all"
+        score = removed.scores.train or removed.scores.all
+        notes.append(
+            f"Without these irreps the network is confidently wrong: the excluded loss on {where} pairs, "
+            f"{score.loss:.3g}, is above ln n = {removed.chance_loss:.3g}, which equal odds would give."
+        )
+    return tuple(notes)

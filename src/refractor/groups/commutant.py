@@ -18,6 +18,8 @@ from torch import Tensor
 
 from refractor.base.errors import ArgumentError
 
+SHOWN = 1e-9  # float64 matrices, spread along words of up to n letters
+
 
 def adapt_basis(matrices: Float[Tensor, "n dim dim"], commutant_dim: int) -> Float[Tensor, "n dim dim"]:
     """Return an irreducible representation by orthogonal matrices in a basis that shows its complex structure.
@@ -25,6 +27,12 @@ def adapt_basis(matrices: Float[Tensor, "n dim dim"], commutant_dim: int) -> Flo
     Args:
         matrices: orthogonal matrices of an irreducible representation.
         commutant_dim: ⟨χ, χ⟩, which is 1, 2 or 4; with 1 nothing is to be done.
+
+    Returns:
+        The matrices in the new basis; those that came if they show it already.
+
+    Raises:
+        ArgumentError: the type is another.
 
     >>> from refractor.groups import cyclic
     >>> from refractor.groups.splitting import split_regular
@@ -34,11 +42,28 @@ def adapt_basis(matrices: Float[Tensor, "n dim dim"], commutant_dim: int) -> Flo
     True
 
     """
-    if commutant_dim == 1:
+    if commutant_dim == 1 or _shows(matrices, commutant_dim):
         return matrices
     units = imaginary_units(matrices, commutant_dim)
     basis = _shuffled_basis([torch.eye(matrices.shape[1], dtype=matrices.dtype), *units])
     return basis.T @ matrices @ basis
+
+
+def conjugated(matrices: Float[Tensor, "n dim dim"]) -> Float[Tensor, "n dim dim"]:
+    """Return [[A, B], [-B, A]] for [[A, -B], [B, A]]: the same real irrep, with the conjugate complex one shown."""
+    signs = torch.ones(matrices.shape[1], dtype=matrices.dtype)
+    signs[len(signs) // 2 :] = -1
+    return signs[:, None] * matrices * signs
+
+
+def _shows(matrices: Float[Tensor, "n dim dim"], commutant_dim: int) -> bool:
+    """Whether the matrices commute with J, K as they act on v, Jv (, Kv, JKv)."""
+    turn, one = torch.tensor([[0.0, -1.0], [1.0, 0.0]], dtype=matrices.dtype), torch.eye(2, dtype=matrices.dtype)
+    flip = torch.diag(torch.tensor([1.0, -1.0], dtype=matrices.dtype))
+    small = [turn] if commutant_dim == 2 else [torch.kron(one, turn), torch.kron(turn, flip)]  # J: v ↦ Jv; K: Jv ↦ -JKv
+    inner = torch.eye(matrices.shape[1] // commutant_dim, dtype=matrices.dtype)
+    units = [torch.kron(each, inner) for each in small]
+    return all(bool((matrices @ unit - unit @ matrices).abs().max() < SHOWN) for unit in units)
 
 
 def imaginary_units(matrices: Float[Tensor, "n dim dim"], commutant_dim: int) -> list[Float[Tensor, "dim dim"]]:

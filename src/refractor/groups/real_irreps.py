@@ -2,10 +2,11 @@
 
 from functools import cmp_to_key
 
+from jaxtyping import Float
 from torch import Tensor
 
 from refractor.base.errors import ArgumentError
-from refractor.groups.commutant import adapt_basis
+from refractor.groups.commutant import adapt_basis, conjugated
 from refractor.groups.family import AlternatingFamily, CyclicFamily, DihedralFamily, SymmetricFamily, recognise
 from refractor.groups.group import Group
 from refractor.groups.irreps import Irrep, Irreps
@@ -57,7 +58,8 @@ def split_irreps(group: Group) -> Irreps:
     """Return all irreps of any group by splitting its regular representation.
 
     Their order is by dimension, type (real, complex, quaternionic) and character, larger values first in the order of
-    the elements; it does not depend on what was drawn. Names say dimension and place: "3d_a", "3d_b", …
+    the elements. It does not depend on what was drawn; the basis that the matrices are written in does. Names say
+    dimension and place: "3d_a", "3d_b", …
 
     >>> from refractor.groups import alternating
     >>> split_irreps(alternating(5)).names
@@ -70,7 +72,7 @@ def split_irreps(group: Group) -> Irreps:
         kind = kind_of_character(group, character)
         if kind is None:
             raise ArgumentError(f"a part of dimension {matrices.shape[1]} of {group.name} is reducible.")
-        found.append((kind, character, adapt_basis(matrices, KINDS[kind])))
+        found.append((kind, character, _settled(adapt_basis(matrices, KINDS[kind]), kind)))
     found.sort(key=cmp_to_key(_compare))
     names = ["trivial", *letter_names([matrices.shape[1] for _, _, matrices in found[1:]])]
     members = (
@@ -78,6 +80,15 @@ def split_irreps(group: Group) -> Irreps:
         for name, (kind, _, matrices) in zip(names, found, strict=True)
     )
     return Irreps(group, tuple(members))
+
+
+def _settled(matrices: Float[Tensor, "n dim dim"], kind: str) -> Float[Tensor, "n dim dim"]:
+    """Of the two complex irreps in one of complex type, show the one with positive imaginary part where they differ."""
+    if kind != "complex":
+        return matrices
+    imaginary = matrices.chunk(2, 1)[1].chunk(2, 2)[0].diagonal(dim1=1, dim2=2).sum(-1)
+    first = int((imaginary.abs() > SAME).nonzero()[0])
+    return matrices if imaginary[first] > 0 else conjugated(matrices)
 
 
 _Part = tuple[str, Tensor, Tensor]

@@ -76,7 +76,7 @@ def symmetric(n: int, ordering: str = CANONICAL) -> Group:
     ('(3)', '(2 3)', '(3)(1 2)')
 
     """
-    check_order(f"S{n}", math.factorial(check_int("n", n, least=1)))
+    check_order(f"S{n}", _factorial(n))
     if ordering != CANONICAL:
         arrays = published_permutations(f"S{n}", ordering)
     else:
@@ -101,7 +101,7 @@ def alternating(n: int, ordering: str = CANONICAL) -> Group:
     60
 
     """
-    check_order(f"A{n}", math.factorial(check_int("n", n, least=1)) // 2)
+    check_order(f"A{n}", max(1, _factorial(n) // 2))
     if ordering != CANONICAL:
         arrays = published_permutations(f"A{n}", ordering)
     else:
@@ -134,3 +134,8 @@ def _is_even(arrays: Int[Tensor, "n degree"]) -> Tensor:
     """Whether the number of pairs i < j with p[i] > p[j] is even."""
     later = torch.ones(arrays.shape[1], arrays.shape[1], dtype=torch.bool).triu(1)
     return ((arrays[:, :, None] > arrays[:, None, :]) & later).sum((1, 2)) % 2 == 0
+
+
+def _factorial(n: int) -> int:
+    """Return n!, or 20! for larger n: enough to be refused."""
+    return math.factorial(min(check_int("n", n, least=1), 20))

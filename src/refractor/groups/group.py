@@ -155,4 +155,3 @@ class Group:
         inside = torch.zeros(self.order, dtype=torch.bool)
         inside[[self.check_element(element) for element in elements]] = True
         return inside
-

@@ -7,9 +7,24 @@ from types import MappingProxyType
 from refractor.base.errors import ArgumentError, unknown_name
 from refractor.groups.families import alternating, cyclic, dihedral, symmetric
 from refractor.groups.group import CANONICAL, Group
+from refractor.groups.integers import is_prime
+from refractor.groups.matrix_families import affine, general_linear, heisenberg, special_linear
 from refractor.groups.orderings import published_permutations
 from refractor.groups.products import direct_product
 from refractor.groups.quaternion import dicyclic, quaternion
+from refractor.groups.semidirect import frobenius_of_order
+
+
+def _prime(family: str, dim: int, p: int) -> int:
+    """Return p if it is a prime: names of linear groups mean fields, and fields of other sizes are not there."""
+    if p < 2 or not is_prime(p):
+        function = {"SL": "special_linear", "GL": "general_linear", "AGL": "affine"}[family]
+        raise ArgumentError(
+            f"{family}({dim},{p}) is a group over the field of {p} elements, and {p} must be a prime here. "
+            f"The matrices modulo {p}, no field, are {function}({dim}, {p})."
+        )
+    return p
+
 
 FORMS: Mapping[str, Callable[..., Group]] = MappingProxyType(
     {
@@ -19,11 +34,16 @@ FORMS: Mapping[str, Callable[..., Group]] = MappingProxyType(
         "A5": alternating,
         "Q8": quaternion,
         "Dic3": dicyclic,
+        "F21": frobenius_of_order,
+        "Heis(3)": heisenberg,
+        "SL(2,7)": lambda dim, p: special_linear(dim, _prime("SL", dim, p)),
+        "GL(2,3)": lambda dim, p: general_linear(dim, _prime("GL", dim, p)),
+        "AGL(1,17)": lambda dim, p: affine(dim, _prime("AGL", dim, p)),
     }
 )
 """One example of each form of a name, and what makes the group from the numbers in it."""
 
-NUMBER = re.compile(r"\d+")
+NUMBER = re.compile(r"[0-9]{1,9}")
 PRODUCT = re.compile(r"\s*[x×]\s*")
 
 
@@ -31,7 +51,8 @@ def group(name: str, ordering: str = CANONICAL) -> Group:
     """Return a group by its name.
 
     C113 is cyclic, D59 dihedral with 2 x 59 elements, S5 symmetric, A5 alternating, Q8 quaternion, Dic3 dicyclic with
-    4 x 3 elements, "C2 x S3" a direct product of such groups.
+    4 x 3 elements, F21 the Frobenius group of that order, Heis(3) Heisenberg modulo 3, SL(2,7), GL(2,3) and AGL(1,17)
+    special linear, general linear and affine over a prime field, "C2 x S3" a direct product of such groups.
 
     Args:
         name: the name.

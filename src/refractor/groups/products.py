@@ -1,4 +1,4 @@
-"""Direct and semidirect products of groups."""
+"""Direct products of groups."""
 
 import math
 from functools import reduce

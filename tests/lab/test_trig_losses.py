@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refractor.base.errors import ArgumentError, ShapeError
-from refractor.lab import removed_part
+from refractor.lab import row_scores
 from refractor.lab.analytic import cosine_logits
 from refractor.lab.controls import random_frequency_sets
 from refractor.lab.mixer import frequency_mixer
@@ -216,7 +216,7 @@ def test_the_product_of_exponentials_is_exact_at_every_scale(
     sums, pairs = sum_logits(logits, p), pair_sets(p)
     taken = project(sums.means, [(1,), (2, 3)])
     fast = excluded_scores(taken, sums, pairs)
-    monkeypatch.setattr(removed_part, "SAFE_RANGE", 0.0)  # every range is too wide now: the direct sum
+    monkeypatch.setattr(row_scores, "SAFE_RANGE", 0.0)  # every range is too wide now: the direct sum
     direct = excluded_scores(taken, sums, pairs)
     for part, a, b in zip(taken, fast, direct, strict=True):
         expected = brute_score(logits - part[sum_index(p)], sum_index(p))

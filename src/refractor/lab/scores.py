@@ -10,7 +10,7 @@ from torch import Tensor
 
 from refractor.base.errors import unknown_name
 from refractor.lab.pairs import SETS, PairSets
-from refractor.lab.removed_part import TIE, removed_credit, removed_losses
+from refractor.lab.row_scores import kept_part, removed_part
 from refractor.lab.sums import SumLogits
 
 
@@ -74,10 +74,7 @@ def class_scores(logits: Float[Tensor, "sets p p"], sums: SumLogits, pairs: Pair
         One `Scores` for each entry of the first axis.
 
     """
-    right = logits.diagonal(dim1=1, dim2=2)
-    loss = logits.logsumexp(-1) - right
-    level = logits.amax(-1) - TIE * sums.largest
-    credit = (right >= level).double() / (logits >= level[..., None]).sum(-1)
+    loss, credit = kept_part(logits, torch.arange(sums.p), sums.largest)
     return _collect(loss[..., None], credit[..., None], sums, pairs)
 
 
@@ -88,9 +85,7 @@ def excluded_scores(taken: Float[Tensor, "sets p p"], sums: SumLogits, pairs: Pa
         One `Scores` for each entry of the first axis.
 
     """
-    right = torch.arange(sums.p)
-    loss = removed_losses(sums.values, right, taken)
-    credit = removed_credit(sums.values, right, taken, loss, sums.largest)
+    loss, credit = removed_part(sums.values, torch.arange(sums.p), taken, sums.largest)
     return _collect(loss, credit, sums, pairs)
 
 

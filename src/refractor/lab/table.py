@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from refractor.base.errors import unknown_name
 
-Value = float | int | str | tuple[int, ...] | None
+Value = float | int | str | tuple[int, ...] | tuple[str, ...] | None
 
 
 @dataclass(frozen=True)

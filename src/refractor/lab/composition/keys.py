@@ -91,8 +91,8 @@ def key_irreps_by_embedding(
     """Return the irreps that the logits follow and that stand out in both embeddings: the primary rule.
 
     An irrep is key when its similarity is above 0.005 and, in each centred embedding, its share per dimension is at
-    least ten times the median of the irreps that are not similar. Harmonics that the nonlinearity makes of a key irrep reach
-    the logits, and so pass the similarity rule, but not the embeddings.
+    least ten times the median of the irreps that are not similar. Harmonics that the nonlinearity makes of a key irrep
+    reach the logits, and so pass the similarity rule, but not the embeddings.
 
     The median is taken over the idle irreps, not over all: a network of a small group may use most of them.
 

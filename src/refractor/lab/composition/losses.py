@@ -14,7 +14,7 @@ from torch import Tensor
 
 from refractor.lab.composition.view import Block, CompositionView
 from refractor.lab.pairs import PairSets
-from refractor.lab.removed_part import removed_credit, removed_losses
+from refractor.lab.row_scores import kept_part, removed_part
 from refractor.lab.scores import Score, Scores
 
 KEPT_BYTES = 2**25  # of kept logits at a time
@@ -116,12 +116,9 @@ def restricted_scores(
         kept = choices.rows(classes)
         if offset is not None:
             kept = kept + offset
-        nothing = kept.new_zeros(1, len(classes), n)
-        values = kept.transpose(0, 1).contiguous()  # the choices stand where the members of a class do
-        losses = removed_losses(values, classes, nothing)
-        credit = removed_credit(values, classes, nothing, losses, float(values.abs().max()))
+        losses, credit = kept_part(kept, classes, float(kept.abs().max()))
         for name, weight in weights.items():
-            totals.add(name, losses[0].T @ weight[classes], credit[0].T @ weight[classes])
+            totals.add(name, losses @ weight[classes], credit @ weight[classes])
     return totals.averages()
 
 
@@ -146,8 +143,7 @@ def removed_scores(
         for values, places in _by_logits(block, removals, view.whole):
             rows = [removals[place].choices.rows(block.classes) for place in places]
             taken = torch.cat(rows)
-            losses = removed_losses(values, block.classes, taken)
-            credit = removed_credit(values, block.classes, taken, losses, largest)
+            losses, credit = removed_part(values, block.classes, taken, largest)
             sizes = [len(part) for part in rows]
             for place, loss, hits in zip(places, losses.split(sizes), credit.split(sizes), strict=True):
                 for name, mask in masks.items():

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from refractor.base.errors import ArgumentError
@@ -39,7 +39,7 @@ class ClassMeans:
         logits: the mean of the logits for each answer, `logits[w, z]`.
         read: the same of what the output map makes of the hidden layer.
         energy: `‖L_c‖²`, the sum of squares of all logits, each row without its mean over z.
-        largest: the largest absolute logit.
+        largest: a bound of the largest absolute logit.
         hidden: the hidden layer's means; None where only logits are known.
 
     """
@@ -54,28 +54,86 @@ class ClassMeans:
 def class_means(view: CompositionView) -> ClassMeans:
     """Run a network on all pairs once, and average.
 
+    Where the logits are the hidden layer times the output map, they are not computed: their means are those of the
+    hidden layer times the map, and `‖L_c‖² = tr(Hᵀ H U_c U_cᵀ)`, U_c the map with every row centred over z.
+
     Raises:
         ArgumentError: a logit is not finite.
 
     """
-    n, width = view.problem.order, view.width
-    logits, read = torch.empty(n, n, dtype=torch.float64), torch.empty(n, n, dtype=torch.float64)
-    first, second, answer = (torch.zeros(n, width, dtype=torch.float64) for _ in range(3))
-    energy = squares = largest = 0.0
+    n, output = view.problem.order, view.output_map
+    if output is None:
+        return _means_of_logits(view)
+    sums = _HiddenSums(n, len(output))
+    if not view.whole:
+        return _means_of_both(view, sums)
+    for classes, rows, hidden in view.hidden_blocks():
+        sums.add(classes, rows % n, hidden)
+    hidden = sums.means()
+    logits = view.read(sums.answer)
+    centred = output - output.mean(1, keepdim=True)
+    energy = float((sums.gram * (centred @ centred.T)).sum())
+    largest = sums.longest * float(torch.linalg.vector_norm(output, dim=0).max())
+    if view.output_bias is not None:
+        bias = view.output_bias - view.output_bias.mean()
+        energy += n * n * float(2 * hidden.mean @ centred @ bias + bias.square().sum())
+        largest += float(view.output_bias.abs().max())
+    _check_finite(energy)
+    return ClassMeans(logits, logits, max(energy, 0.0), largest, hidden)
+
+
+def _means_of_logits(view: CompositionView) -> ClassMeans:
+    n = view.problem.order
+    logits = torch.empty(n, n, dtype=torch.float64)
+    energy = largest = 0.0
     for block in view.blocks():
-        own = block.logits
-        logits[block.classes], read[block.classes] = own.mean(1), block.read.mean(1)
-        energy += float(torch.linalg.vector_norm(own - own.mean(-1, keepdim=True)).square())
-        largest = max(largest, *(abs(float(end)) for end in own.aminmax()))
-        if not math.isfinite(energy):
-            raise ArgumentError("the network's logits must be finite; some are NaN or infinite.")
+        logits[block.classes] = block.logits.mean(1)
+        energy, largest = _add_energy(block.logits, energy, largest)
+    return ClassMeans(logits, logits, energy, largest, None)
+
+
+def _means_of_both(view: CompositionView, sums: "_HiddenSums") -> ClassMeans:
+    n = view.problem.order
+    logits, read = torch.empty(n, n, dtype=torch.float64), torch.empty(n, n, dtype=torch.float64)
+    energy = largest = 0.0
+    for block in view.blocks():
+        logits[block.classes], read[block.classes] = block.logits.mean(1), block.read.mean(1)
+        energy, largest = _add_energy(block.logits, energy, largest)
+        largest = max(largest, *(abs(float(end)) for end in block.read.aminmax()))
         if block.hidden is not None:
-            first += block.hidden.sum(0)
-            answer[block.classes] = block.hidden.mean(1)
-            second.index_add_(0, (block.rows % n).flatten(), block.hidden.flatten(0, 1))
-            squares += float(torch.linalg.vector_norm(block.hidden).square())
-    hidden = None
-    if width:
-        mean = answer.mean(0)
-        hidden = HiddenMeans(first / n, second / n, answer, mean, squares - n * n * float(mean.square().sum()))
-    return ClassMeans(logits, read, energy, largest, hidden)
+            sums.add(block.classes, block.rows % n, block.hidden)
+    return ClassMeans(logits, read, energy, largest, sums.means())
+
+
+def _add_energy(logits: Float[Tensor, "s x z"], energy: float, largest: float) -> tuple[float, float]:
+    energy += float(torch.linalg.vector_norm(logits - logits.mean(-1, keepdim=True)).square())
+    _check_finite(energy)
+    return energy, max(largest, *(abs(float(end)) for end in logits.aminmax()))
+
+
+def _check_finite(energy: float) -> None:
+    if not math.isfinite(energy):
+        raise ArgumentError("the network's logits must be finite; some are NaN or infinite.")
+
+
+class _HiddenSums:
+    """The hidden layer, added up over pairs that share x, y or the answer."""
+
+    def __init__(self, n: int, width: int) -> None:
+        self.first, self.second, self.answer = (torch.zeros(n, width, dtype=torch.float64) for _ in range(3))
+        self.gram = torch.zeros(width, width, dtype=torch.float64)
+        self.longest = 0.0
+
+    def add(self, classes: Int[Tensor, " s"], second: Int[Tensor, "s x"], hidden: Float[Tensor, "s x neuron"]) -> None:
+        self.first += hidden.sum(0)
+        self.answer[classes] = hidden.mean(1)
+        flat = hidden.flatten(0, 1)
+        self.second.index_add_(0, second.flatten(), flat)
+        self.gram.addmm_(flat.T, flat)
+        self.longest = max(self.longest, float(torch.linalg.vector_norm(flat, dim=1).max()))
+
+    def means(self) -> HiddenMeans:
+        n = len(self.first)
+        mean = self.answer.mean(0)
+        energy = float(self.gram.trace()) - n * n * float(mean.square().sum())
+        return HiddenMeans(self.first / n, self.second / n, self.answer, mean, max(energy, 0.0))

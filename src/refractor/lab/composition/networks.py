@@ -13,6 +13,7 @@ from refractor.models.transformer import HookedTransformer
 ROWS = 512  # pairs in one pass of a transformer: what stays in the caches
 
 Rows = Int[Tensor, " rows"]
+Activations = tuple[Float[Tensor, "rows neuron"] | None, Float[Tensor, "rows z"] | None]
 Combine = Callable[[Tensor, Tensor], Tensor]
 
 COMBINE: dict[str, Combine] = {
@@ -27,8 +28,8 @@ class PairNetwork(ABC):
     """A function of pairs (x, y), read row by row."""
 
     @abstractmethod
-    def rows(self, first: Rows, second: Rows) -> tuple[Float[Tensor, "rows neuron"] | None, Float[Tensor, "rows z"]]:
-        """Return hidden layer (None where only logits are known) and logits of some pairs."""
+    def rows(self, first: Rows, second: Rows) -> Activations:
+        """Return hidden layer and logits of some pairs; None for what is not there, or follows from the other."""
 
     @abstractmethod
     def hidden_rows(self, first: Rows, second: Rows, neurons: slice) -> Float[Tensor, "rows neuron"]:
@@ -41,16 +42,16 @@ class StoredNetwork(PairNetwork):
 
     Args:
         n: the number of elements.
+        stored_hidden: the hidden layer; None where there is none.
         stored_logits: the logits.
-        stored_hidden: the hidden layer, if there is one.
 
     """
 
     n: int
+    stored_hidden: Float[Tensor, "pairs neuron"] | None = field(repr=False)
     stored_logits: Float[Tensor, "pairs z"] = field(repr=False)
-    stored_hidden: Float[Tensor, "pairs neuron"] | None = field(default=None, repr=False)
 
-    def rows(self, first: Rows, second: Rows) -> tuple[Float[Tensor, "rows neuron"] | None, Float[Tensor, "rows z"]]:
+    def rows(self, first: Rows, second: Rows) -> Activations:
         """Gather some pairs."""
         index = first * self.n + second
         hidden = None if self.stored_hidden is None else self.stored_hidden[index]
@@ -59,7 +60,7 @@ class StoredNetwork(PairNetwork):
     def hidden_rows(self, first: Rows, second: Rows, neurons: slice) -> Float[Tensor, "rows neuron"]:
         """Gather some neurons."""
         if self.stored_hidden is None:
-            return self.stored_logits.new_zeros(len(first), 0)
+            return torch.zeros(len(first), 0, dtype=torch.float64)
         return self.stored_hidden[:, neurons][first * self.n + second]
 
 
@@ -73,30 +74,24 @@ class SecondLayer:
 
 @dataclass(frozen=True, eq=False)
 class FoldedNetwork(PairNetwork):
-    """A hidden layer that combines what x gives and what y gives: `logits = combine(A[x], B[y]) U + c`.
+    """A hidden layer that combines what x gives and what y gives, `combine(A[x], B[y])`; logits follow from it.
 
     Args:
         first_part: A, over (x, neuron), biases included.
         second_part: B, over (y, neuron).
         combine: a key of `COMBINE`.
-        output_map: U, over (neuron, z).
-        output_bias: c; None for none.
-        second_layer: what stands between the first hidden layer and U; then it is the hidden layer that is looked at.
+        second_layer: what stands behind the first hidden layer; then it is the hidden layer that is looked at.
 
     """
 
     first_part: Float[Tensor, "x neuron"] = field(repr=False)
     second_part: Float[Tensor, "y neuron"] = field(repr=False)
     combine: str
-    output_map: Float[Tensor, "neuron z"] = field(repr=False)
-    output_bias: Float[Tensor, " z"] | None = field(default=None, repr=False)
     second_layer: SecondLayer | None = field(default=None, repr=False)
 
-    def rows(self, first: Rows, second: Rows) -> tuple[Float[Tensor, "rows neuron"] | None, Float[Tensor, "rows z"]]:
+    def rows(self, first: Rows, second: Rows) -> Activations:
         """Compute some pairs."""
-        hidden = self.hidden_rows(first, second, slice(None))
-        logits = hidden @ self.output_map
-        return hidden, logits if self.output_bias is None else logits + self.output_bias
+        return self.hidden_rows(first, second, slice(None)), None
 
     def hidden_rows(self, first: Rows, second: Rows, neurons: slice) -> Float[Tensor, "rows neuron"]:
         """Compute some neurons."""
@@ -121,9 +116,13 @@ class LiveTransformer(PairNetwork):
     model: HookedTransformer = field(repr=False)
     n: int
 
-    @torch.no_grad()
-    def rows(self, first: Rows, second: Rows) -> tuple[Float[Tensor, "rows neuron"] | None, Float[Tensor, "rows z"]]:
+    def rows(self, first: Rows, second: Rows) -> Activations:
         """Run some pairs."""
+        return self.run(first, second)
+
+    @torch.no_grad()
+    def run(self, first: Rows, second: Rows) -> tuple[Float[Tensor, "rows neuron"] | None, Float[Tensor, "rows z"]]:
+        """Return hidden layer and logits of some pairs."""
         name = f"blocks.{self.model.cfg.n_layers - 1}.mlp.hook_post"
         has_mlp = not self.model.cfg.attn_only
         hidden, logits = [], []
@@ -137,5 +136,5 @@ class LiveTransformer(PairNetwork):
 
     def hidden_rows(self, first: Rows, second: Rows, neurons: slice) -> Float[Tensor, "rows neuron"]:
         """Run some pairs, for some neurons."""
-        hidden, logits = self.rows(first, second)
-        return logits.new_zeros(len(first), 0) if hidden is None else hidden[:, neurons]
+        hidden, _ = self.rows(first, second)
+        return torch.zeros(len(first), 0, dtype=torch.float64) if hidden is None else hidden[:, neurons]

@@ -27,9 +27,7 @@ from refractor.lab.controls import COUNT, Control, random_sets
 from refractor.lab.pairs import PairSets
 from refractor.lab.scores import Scores, chance_loss
 
-SUBSPACES = 50
-SUBSPACES_LARGE = 20  # for groups of more elements than LARGE: (0 + 1) / (20 + 1) is still below 0.05
-LARGE = 200
+SUBSPACES = 20  # (0 + 1) / (20 + 1) is below 0.05, and each takes as long as a set of irreps
 ROUNDING = 1e-9  # a loss this close above ln n is ln n
 
 
@@ -152,7 +150,7 @@ def random_subspaces(
     Args:
         view: the network.
         chosen: the set.
-        controls: how many at most; groups of more than 200 elements get 20.
+        controls: how many at most; never more than 20.
         generator: what draws them.
 
     Returns:
@@ -161,7 +159,6 @@ def random_subspaces(
     """
     problem = view.problem
     n, dimensions = problem.order, sum(problem.irreps.members[place].span_dim for place in chosen.places)
-    limit = SUBSPACES if n <= LARGE else SUBSPACES_LARGE
-    count = min(controls, limit) if 0 < dimensions < n - 1 else 0
+    count = min(controls, SUBSPACES) if 0 < dimensions < n - 1 else 0
     draws = torch.randn(count, n, dimensions, dtype=torch.float64, generator=generator)
     return torch.linalg.qr(draws - draws.mean(1, keepdim=True)).Q

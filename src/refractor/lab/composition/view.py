@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from refractor.base.errors import ArgumentError
 from refractor.lab.composition.networks import PairNetwork
 from refractor.lab.composition.problem import Problem
 
@@ -48,8 +49,9 @@ class CompositionView:
         first_embedding: what the network reads of x, over (x, width); None where only logits are known.
         second_embedding: what it reads of y.
         output_map: hidden layer to logits; None where only logits are known.
-        whole: whether the logits are `hidden @ output_map` (and a constant). False for a transformer, whose attention
-            reaches the logits past the neurons as well.
+        output_bias: what is added to the logits besides; None for nothing.
+        whole: whether the logits are those that the output map makes of the hidden layer. False for a transformer,
+            whose attention reaches the logits past the neurons as well.
         first_part: what x alone adds to each neuron before the nonlinearity; None where the two are not added.
         second_part: what y alone adds.
         weights: the parameters by name.
@@ -61,6 +63,7 @@ class CompositionView:
     first_embedding: Float[Tensor, "x width"] | None = field(default=None, repr=False)
     second_embedding: Float[Tensor, "y width"] | None = field(default=None, repr=False)
     output_map: Float[Tensor, "neuron z"] | None = field(default=None, repr=False)
+    output_bias: Float[Tensor, " z"] | None = field(default=None, repr=False)
     whole: bool = True
     first_part: Float[Tensor, "x neuron"] | None = field(default=None, repr=False)
     second_part: Float[Tensor, "y neuron"] | None = field(default=None, repr=False)
@@ -71,6 +74,13 @@ class CompositionView:
         """The number of neurons; 0 where only logits are known."""
         return 0 if self.output_map is None else len(self.output_map)
 
+    def read(self, hidden: Float[Tensor, "rows neuron"]) -> Float[Tensor, "rows z"]:
+        """Return what the output map makes of a hidden layer."""
+        if self.output_map is None:
+            return hidden.new_zeros(len(hidden), self.problem.order)
+        logits = hidden @ self.output_map
+        return logits if self.output_bias is None else logits + self.output_bias
+
     def blocks(self) -> Iterator[Block]:
         """Go through all pairs, some classes at a time.
 
@@ -79,26 +89,41 @@ class CompositionView:
 
         """
         n = self.problem.order
-        size = max(1, min(n, BLOCK_BYTES // (8 * n * max(n, self.width))))
-        for classes in torch.arange(n).split(size):
-            yield self.block(classes)
+        for classes in self._runs(max(n, self.width)):
+            first, second = self._pairs(classes)
+            hidden, logits = self.network.rows(first, second)
+            read = logits if hidden is None else self.read(hidden)
+            logits = read if logits is None else logits
+            if read is None or logits is None:
+                raise ArgumentError("a network of pairs must give its hidden layer or its logits; it gave neither.")
+            shape = (len(classes), n)
+            yield Block(
+                classes,
+                (first * n + second).unflatten(0, shape),
+                None if hidden is None else hidden.unflatten(0, shape),
+                read.unflatten(0, shape),
+                logits.unflatten(0, shape),
+            )
 
-    def block(self, classes: Int[Tensor, " s"]) -> Block:
-        """Return the pairs of some classes."""
+    def hidden_blocks(self) -> Iterator[tuple[Int[Tensor, " s"], Int[Tensor, "s x"], Float[Tensor, "s x neuron"]]]:
+        """Go through the hidden layer of all pairs, and leave the logits alone.
+
+        Yields:
+            Classes, rows of their pairs, hidden layer.
+
+        """
         n = self.problem.order
-        first, second = torch.arange(n).repeat(len(classes)), self.problem.partners[classes].flatten()
-        hidden, logits = self.network.rows(first, second)
-        read = logits
-        if hidden is not None and self.output_map is not None and not self.whole:
-            read = hidden @ self.output_map
-        shape = (len(classes), n)
-        return Block(
-            classes,
-            (first * n + second).unflatten(0, shape),
-            None if hidden is None else hidden.unflatten(0, shape),
-            read.unflatten(0, shape),
-            logits.unflatten(0, shape),
-        )
+        for classes in self._runs(max(1, self.width)):
+            first, second = self._pairs(classes)
+            hidden = self.network.hidden_rows(first, second, slice(None))
+            yield classes, (first * n + second).unflatten(0, (len(classes), n)), hidden.unflatten(0, (len(classes), n))
+
+    def _runs(self, width: int) -> tuple[Int[Tensor, " s"], ...]:
+        n = self.problem.order
+        return torch.arange(n).split(max(1, min(n, BLOCK_BYTES // (8 * n * width))))
+
+    def _pairs(self, classes: Int[Tensor, " s"]) -> tuple[Int[Tensor, " rows"], Int[Tensor, " rows"]]:
+        return torch.arange(self.problem.order).repeat(len(classes)), self.problem.partners[classes].flatten()
 
     def hidden_table(self, neurons: slice) -> Float[Tensor, "x y neuron"]:
         """Return some neurons over all pairs (x, y)."""

@@ -38,7 +38,9 @@ def view_logits(logits: Logits, problem: Problem) -> CompositionView:
         ShapeError: wrong axes, sizes or dtype.
 
     """
-    return CompositionView(problem, StoredNetwork(problem.order, checked_rows(logits, problem.order, ("x", "y", "z"))))
+    return CompositionView(
+        problem, StoredNetwork(problem.order, None, checked_rows(logits, problem.order, ("x", "y", "z")))
+    )
 
 
 def view_composition(model: Network, problem: Problem) -> CompositionView:
@@ -75,7 +77,7 @@ def _view_pair_network(model: PairNetwork, problem: Problem) -> CompositionView:
     output = weights["W"] if isinstance(model, QuadraticNetwork) else weights["W_U"]
     second_layer = SecondLayer(weights["W_2"], weights.get("b_2")) if "W_2" in weights else None
     combine = COMBINE_OF[type(model)]
-    network = FoldedNetwork(first, second, combine, output, weights.get("b_U"), second_layer)
+    network = FoldedNetwork(first, second, combine, second_layer)
     added = second_layer is None and model.joins == "sum"
     return CompositionView(
         problem,
@@ -83,6 +85,7 @@ def _view_pair_network(model: PairNetwork, problem: Problem) -> CompositionView:
         first_embedding=plain_first,
         second_embedding=plain_second,
         output_map=output,
+        output_bias=weights.get("b_U"),
         first_part=first if added else None,
         second_part=second if added else None,
         weights=weights,
@@ -99,8 +102,8 @@ def _view_transformer(model: HookedTransformer, problem: Problem) -> Composition
     width = 0 if output is None else len(output)
     if 8 * n * n * (n + width) <= STORED_BYTES:
         x = torch.arange(n)
-        hidden, logits = network.rows(x.repeat_interleave(n), x.repeat(n))
-        network = StoredNetwork(n, logits, hidden)
+        hidden, logits = network.run(x.repeat_interleave(n), x.repeat(n))
+        network = StoredNetwork(n, hidden, logits)
     embedding = weights["embed.W_E"][:n]
     return CompositionView(
         problem,

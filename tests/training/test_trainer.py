@@ -20,6 +20,7 @@ from filelock import FileLock
 from refractor.base.errors import ArgumentError, CheckpointError, ConfigError, StoreError
 from refractor.base.store import RunFolder, read_tensors
 from refractor.models import HookedTransformer, HookedTransformerConfig
+from refractor.models.pair_networks import PairNetworkConfig
 from refractor.tasks import ModularAddition, ModularArithmetic
 from refractor.training import TrainingConfig, open_run, train
 from refractor.training.config import is_due
@@ -32,6 +33,8 @@ MODEL = HookedTransformerConfig(
     n_layers=1, d_model=8, n_ctx=3, d_head=4, d_mlp=16, d_vocab=P + 1, d_vocab_out=P, act_fn="relu",
     normalization_type=None, seed=0,
 )  # fmt: skip
+PAIRS = PairNetworkConfig(architecture="mlp", n=P, d_embed=8, d_hidden=16, seed=0)
+NETWORKS = {"transformer": MODEL, "mlp": PAIRS}
 TRAINING = TrainingConfig(steps=40, fraction=0.7, split_seed=1, evaluate_every=10, snapshot_every=20)
 
 
@@ -84,6 +87,7 @@ def test_curves_and_snapshots_are_where_they_are_due(tmp_path: Path) -> None:
     tokens, labels = TASK.tokens(), TASK.labels()
     for place, step in ((0, 0), (5, 20), (7, 40)):
         model = run.load_model(step)
+        assert isinstance(model, HookedTransformer)
         for name, rows in (("train", run.split.train), ("test", run.split.test)):
             logits = last_logits(model, tokens[rows]).detach().double()
             loss = torch.nn.functional.cross_entropy(logits, labels[rows]).item()
@@ -92,7 +96,9 @@ def test_curves_and_snapshots_are_where_they_are_due(tmp_path: Path) -> None:
             assert run.curves[f"{name}_accuracy"][place].item() == pytest.approx(right)
         squares = sum(p.double().square().sum().item() for p in model.parameters())
         assert run.curves["sum_of_squares"][place].item() == pytest.approx(squares, rel=1e-9)
-    assert run.load_model().b_in.abs().max() == 0
+    trained = run.load_model()
+    assert isinstance(trained, HookedTransformer)
+    assert trained.b_in.abs().max() == 0
     assert run.provenance["torch"] == torch.__version__
 
 
@@ -140,16 +146,16 @@ import test_trainer as t
 from dataclasses import replace
 config = replace(t.TRAINING, steps=400, evaluate_every=7, snapshot_every=50)
 print("begin", flush=True)
-t.train(t.TASK, t.MODEL, config, sys.argv[1], save_seconds=float(sys.argv[2]))
+t.train(t.TASK, t.NETWORKS[sys.argv[3]], config, sys.argv[1], save_seconds=float(sys.argv[2]))
 """
 
 
 @contextmanager
-def started(folder: Path, save_seconds: float) -> Iterator[subprocess.Popen[str]]:
+def started(folder: Path, save_seconds: float, network: str = "transformer") -> Iterator[subprocess.Popen[str]]:
     """Train in a process of its own, from when it begins to train; it is over when the block is left."""
     code = SCRIPT.format(tests=str(Path(__file__).parent))
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", code, str(folder), str(save_seconds)]
+    command = [sys.executable, "-c", code, str(folder), str(save_seconds), network]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     ) as process:
@@ -165,18 +171,21 @@ def written_at(path: Path) -> int | None:
     return path.stat().st_mtime_ns if path.exists() else None
 
 
-def train_to_the_end(folder: Path) -> None:
-    with started(folder, 1000.0) as process:
+def train_to_the_end(folder: Path, network: str = "transformer") -> None:
+    with started(folder, 1000.0, network) as process:
         error = process.communicate(timeout=120)[1]
         assert process.returncode == 0, error
 
 
 @pytest.mark.skipif(os.name == "nt", reason="kill -9 is POSIX")
-def test_killed_at_any_moment_it_goes_on_bit_for_bit(tmp_path: Path) -> None:
-    train_to_the_end(tmp_path / "whole")
+@pytest.mark.parametrize("network", NETWORKS)
+def test_killed_at_any_moment_it_goes_on_bit_for_bit(tmp_path: Path, network: str) -> None:
+    train_to_the_end(tmp_path / "whole", network)
     draw, state = random.Random(0), tmp_path / "killed" / "state.safetensors"
     for kill in range(5):
-        with started(tmp_path / "killed", 0.0) as process:  # it writes after every update: most kills hit a write
+        with started(
+            tmp_path / "killed", 0.0, network
+        ) as process:  # it writes after every update: most kills hit a write
             before = written_at(state)
             while kill and written_at(state) == before:  # so that each part gets further; the first may not begin
                 time.sleep(0.001)
@@ -186,7 +195,7 @@ def test_killed_at_any_moment_it_goes_on_bit_for_bit(tmp_path: Path) -> None:
     reached = RunFolder(tmp_path / "killed").read_state()
     assert reached is not None
     assert 0 < reached[1] < 400
-    train_to_the_end(tmp_path / "killed")
+    train_to_the_end(tmp_path / "killed", network)
     assert_same_run(tmp_path / "whole", tmp_path / "killed")
     assert not list((tmp_path / "killed").rglob("*.tmp"))
 

@@ -10,7 +10,7 @@ from refractor.base.errors import ConfigError, nearest
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """Full-batch AdamW (Loshchilov & Hutter 2019) on the cross-entropy, in float64, at the last position.
+    """Full-batch AdamW (Loshchilov & Hutter 2019) on the mean cross-entropy of the answers, in float64.
 
     The defaults are those of the published runs on modular addition (Nanda et al. 2023).
 
@@ -23,7 +23,8 @@ class TrainingConfig:
         warm_up: updates over which the learning rate rises linearly to `lr`; 0 for none.
         fraction: share of the questions trained on.
         split_seed: seed of the split.
-        train_biases: whether parameters called `b_…` are trained or stay as they begin.
+        train_biases: whether parameters called `b_…` are trained or stay as they begin. A network of pairs has none
+            unless it is asked for them, and then they must be trained.
         stop_below: stop when the loss on held-out questions is below this; None to do all steps.
         evaluate_every: the held-out loss is computed at steps 0, 1, 2, 5, 10, 20, 50 … and at every multiple of this.
         snapshot_every: weights are kept at steps 0, 1, 2, 5, 10, 20, 50 … and at every multiple of this.

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from refractor.base.errors import StoreError
 from refractor.base.store import RunFolder
-from refractor.models.config import HookedTransformerConfig
-from refractor.models.transformer import HookedTransformer
-from refractor.tasks.modular import ModularArithmetic
 from refractor.tasks.splits import Split, split_rows
+from refractor.tasks.stored import task_from_dict
+from refractor.tasks.task import Task
 from refractor.training.config import TrainingConfig
+from refractor.training.network import Network, NetworkConfig, network_config_from_dict, unfilled_network
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,8 +32,8 @@ class Run:
     """
 
     folder: Path
-    task: ModularArithmetic
-    model_config: HookedTransformerConfig
+    task: Task
+    model_config: NetworkConfig
     training: TrainingConfig
     steps: tuple[int, ...]
     curves: dict[str, Tensor]
@@ -44,8 +44,8 @@ class Run:
         """Which questions were trained on."""
         return split_rows(self.task.n_rows, self.training.fraction, self.training.split_seed)
 
-    def load_model(self, step: int | None = None) -> HookedTransformer:
-        """Return the network after `step` updates; by default the last that was kept.
+    def load_model(self, step: int | None = None) -> Network:
+        """Return the network after `step` updates, a transformer or a network of pairs; by default the last kept.
 
         Raises:
             StoreError: no weights of that step are kept (the nearest is named), or the file is damaged.
@@ -55,7 +55,7 @@ class Run:
             if not self.steps:
                 raise StoreError(f"{self.folder} holds no weights yet.")
             step = self.steps[-1]
-        model = HookedTransformer({**self.model_config.to_dict(), "init_weights": False})
+        model = unfilled_network(self.model_config)
         model.load_state_dict(RunFolder(self.folder).read_snapshot(step, model.cfg.torch_dtype))
         return model.requires_grad_(requires_grad=True)
 
@@ -66,6 +66,7 @@ def open_run(folder: Path | str) -> Run:
     Raises:
         StoreError: the folder holds no run, or its files are damaged or of another run.
         ConfigError: its settings have keys that this version does not know.
+        UnknownNameError: its task, or the group of its task, is none that this version knows.
 
     """
     store = RunFolder(Path(folder))
@@ -75,8 +76,8 @@ def open_run(folder: Path | str) -> Run:
         raise StoreError(f"{store.path / 'run.json'} says nothing about {', '.join(missing)}.")
     return Run(
         folder=store.path,
-        task=ModularArithmetic(**description["task"]),
-        model_config=HookedTransformerConfig.from_dict(description["model"]),
+        task=task_from_dict(description["task"]),
+        model_config=network_config_from_dict(description["model"]),
         training=TrainingConfig.from_dict(description["training"]),
         steps=tuple(store.steps()),
         curves={name: torch.as_tensor(curve) for name, curve in store.read_curves().items()},

@@ -18,16 +18,14 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 
 from refractor.base.errors import ConfigError, StoreError
-from refractor.base.numerics import cross_entropy
 from refractor.base.store import RunFolder
-from refractor.models.config import HookedTransformerConfig
-from refractor.models.transformer import HookedTransformer
-from refractor.tasks.modular import ModularArithmetic
 from refractor.tasks.splits import split_rows
+from refractor.tasks.task import Task
 from refractor.training.config import TrainingConfig, is_due
 from refractor.training.interrupt import deferred_interrupt
-from refractor.training.last_position import last_logits
+from refractor.training.network import NetworkConfig, build_network, check_biases, check_fit
 from refractor.training.progress import Progress, silent
+from refractor.training.questions import questions_for
 from refractor.training.run import Run, open_run
 
 CURVES = ("step", "train_loss", "test_loss", "train_accuracy", "test_accuracy", "sum_of_squares")
@@ -35,8 +33,8 @@ SAVE_SECONDS = 10.0  # between two writes of the state; what a kill costs at mos
 
 
 def train(
-    task: ModularArithmetic,
-    model_config: HookedTransformerConfig,
+    task: Task,
+    model_config: NetworkConfig,
     config: TrainingConfig,
     folder: Path | str,
     progress: Progress = silent,
@@ -46,7 +44,7 @@ def train(
 
     Args:
         task: the questions.
-        model_config: the network; its vocabulary must fit the task.
+        model_config: the network, a transformer or a network of pairs; it must fit the task.
         config: the training.
         folder: where the run is kept; it is made if need be.
         progress: told of every step; `training.progress.bar()` shows a bar.
@@ -62,6 +60,7 @@ def train(
 
     """
     check_fit(task, model_config)
+    check_biases(model_config, config)
     split_rows(task.n_rows, config.fraction, config.split_seed)  # an empty split is refused before anything is written
     store = RunFolder(Path(folder))
     with _locked(store.path):
@@ -87,24 +86,7 @@ def _locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def check_fit(task: ModularArithmetic, model_config: HookedTransformerConfig) -> None:
-    """Raise unless the network's vocabulary and context are those of the task.
-
-    Raises:
-        ConfigError: they are not; both are named.
-
-    """
-    for name in ("d_vocab", "d_vocab_out"):
-        have, need = model_config.to_dict()[name], {"d_vocab": task.d_vocab, "d_vocab_out": task.d_vocab_out}[name]
-        if have != need:
-            raise ConfigError(f"{task.name} with p={task.p} needs {name}={need}; the network has {have}.")
-    if model_config.n_ctx < task.n_ctx:
-        raise ConfigError(f"{task.name} needs n_ctx of at least {task.n_ctx}; the network has {model_config.n_ctx}.")
-
-
-def begin_or_check(
-    store: RunFolder, task: ModularArithmetic, model_config: HookedTransformerConfig, config: TrainingConfig
-) -> None:
+def begin_or_check(store: RunFolder, task: Task, model_config: NetworkConfig, config: TrainingConfig) -> None:
     """Describe a new run, or check that the one that is there has the same settings.
 
     Raises:
@@ -112,7 +94,7 @@ def begin_or_check(
 
     """
     wanted = {
-        "task": {"name": task.name, "p": task.p},
+        "task": task.to_dict(),
         "model": model_config.to_dict(),
         "training": config.to_dict(),
     }
@@ -144,23 +126,25 @@ def _provenance() -> dict[str, Any]:
 class _Trainer:
     """One process's part of a run: the network, the optimiser, and the curves so far."""
 
-    task: ModularArithmetic
-    model_config: HookedTransformerConfig
+    task: Task
+    model_config: NetworkConfig
     config: TrainingConfig
     store: RunFolder
     save_seconds: float
     rows: list[list[float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.model = HookedTransformer(self.model_config)
+        self.model = build_network(self.model_config)
         tokens, labels = self.task.tokens(), self.task.labels()
         split = split_rows(self.task.n_rows, self.config.fraction, self.config.split_seed)
         if self.config.shuffle_labels is not None:
             generator = torch.Generator().manual_seed(self.config.shuffle_labels)
             labels[split.train] = labels[split.train][torch.randperm(len(split.train), generator=generator)]
         device = self.model_config.device
-        self.train_rows = (tokens[split.train].to(device), labels[split.train].to(device))
-        self.test_rows = (tokens[split.test].to(device), labels[split.test].to(device))
+        self.train_questions, self.test_questions = (
+            questions_for(self.model, tokens[rows].to(device), labels[rows].to(device))
+            for rows in (split.train, split.test)
+        )
         self.trained = {
             name: parameter
             for name, parameter in self.model.named_parameters()
@@ -181,12 +165,12 @@ class _Trainer:
         with deferred_interrupt() as interrupt:
             saved = time.monotonic()
             while True:
-                logits = last_logits(self.model, self.train_rows[0])
-                losses = cross_entropy(logits, self.train_rows[1])
-                self._look(step, logits.detach(), losses.detach(), progress)
+                logits = self.train_questions.logits()
+                loss = self.train_questions.loss(logits)
+                self._look(step, logits.detach(), loss.detach(), progress)
                 if self._is_over(step):
                     break
-                self._update(losses.mean(), step)
+                self._update(loss, step)
                 step += 1
                 if interrupt.requested or time.monotonic() - saved >= self.save_seconds:
                     self._save(step)
@@ -207,24 +191,16 @@ class _Trainer:
         reached = target is not None and self.rows[-1][0] == step and self.rows[-1][2] < target
         return reached or step >= self.config.steps
 
-    def _look(self, step: int, logits: Tensor, losses: Tensor, progress: Progress) -> None:
+    def _look(self, step: int, logits: Tensor, loss: Tensor, progress: Progress) -> None:
         """Take down losses and keep weights where they are due."""
         if is_due(step, self.config.evaluate_every) or step == self.config.steps:
-            test_loss, test_accuracy = self._test()
+            test_loss, test_accuracy = self.test_questions.evaluate()
             squares = sum(parameter.detach().double().square().sum().item() for parameter in self.model.parameters())
-            accuracy = (logits.argmax(-1) == self.train_rows[1]).double().mean().item()
-            self.rows.append([step, losses.mean().item(), test_loss, accuracy, test_accuracy, squares])
+            accuracy = self.train_questions.accuracy(logits)
+            self.rows.append([step, loss.item(), test_loss, accuracy, test_accuracy, squares])
         if is_due(step, self.config.snapshot_every):
             self.store.write_snapshot(step, self.model.state_dict())
         progress(step, self.rows[-1][1], self.rows[-1][2])
-
-    @torch.no_grad()
-    def _test(self) -> tuple[float, float]:
-        tokens, labels = self.test_rows
-        if len(tokens) == 0:
-            return float("nan"), float("nan")
-        logits = last_logits(self.model, tokens)
-        return cross_entropy(logits, labels).mean().item(), (logits.argmax(-1) == labels).double().mean().item()
 
     def _save(self, step: int, over: bool = False) -> None:
         tensors = {f"weight/{name}": tensor for name, tensor in self.model.state_dict().items()}

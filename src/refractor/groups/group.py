@@ -96,7 +96,7 @@ class Group:
 
     @property
     def exponent(self) -> int:
-        """The least k ≥ 1 with x · … · x (k times) = e for all elements x: the least common multiple of their orders."""
+        """The least k ≥ 1 with x · … · x (k times) = e for all x: the least common multiple of their orders."""
         return math.lcm(*self.element_orders.unique().tolist())
 
     @cached_property

@@ -113,7 +113,7 @@ def _values(group: Group, irreps: ComplexIrreps, element: int) -> list[Cyclotomi
     dims = torch.tensor([irrep.dim for irrep in irreps], dtype=whole.dtype)
     if gap > ROUNDED or bool((whole < 0).any()) or bool((whole.sum(1) != dims).any()):
         raise ArgumentError(
-            f"the multiplicities of the eigenvalues of element {element} of {group.name} must be integers that add up to "
+            f"multiplicities of the eigenvalues of element {element} of {group.name} must be integers that add up to "
             f"the dimension; they differ from integers by {gap:.3g}."
         )
     return [Cyclotomic(order, tuple(int(count) for count in row)) for row in whole.tolist()]

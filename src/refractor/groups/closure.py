@@ -94,9 +94,8 @@ def right_products(
 
     """
     index = {row: place for place, row in enumerate(_as_bytes(arrays))}
-    return torch.tensor([[index[row] for row in _as_bytes(product)] for product in products]).reshape(
-        len(products), len(arrays)
-    )
+    found = [[index[row] for row in _as_bytes(product)] for product in products]
+    return torch.tensor(found, dtype=torch.long).reshape(len(products), len(arrays))
 
 
 def _as_bytes(arrays: Tensor) -> list[bytes]:

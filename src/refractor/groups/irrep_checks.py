@@ -46,8 +46,18 @@ def check_irrep(
             f"the Frobenius-Schur indicator of {name!r} of {group.name} must be {INDICATORS[kind]} for {kind} type; it "
             f"is {sign:.6g}."
         )
+    check_dimension(group, name, kind, dim)
+
+
+def check_dimension(group: Group, name: str, kind: str, dim: int) -> None:
+    """Raise unless the dimension of the complex irreps inside, d or d / 2, divides the order of the group.
+
+    Raises:
+        ArgumentError: it does not.
+
+    """
     inside = dim if kind == "real" else dim / 2
-    if group.order % inside:
+    if inside != int(inside) or group.order % inside:
         raise ArgumentError(
             f"the complex dimension of an irrep divides the order of the group; {inside:g} of {name!r} does not divide "
             f"{group.order}."

@@ -7,20 +7,16 @@ goes on), then, with --bundle, measures every snapshot (minutes) and writes the 
 """
 
 import argparse
-import shutil
-import time
 from pathlib import Path
-from typing import Any
 
 import torch
+from bundling import bundle_control, memorised_step, nearest_steps, run_training, write_bundle
 
-from refractor.base.store import RunFolder, digest
 from refractor.lab import RunAnalysis, analyse_snapshots
-from refractor.models import HookedTransformerConfig
+from refractor.models import HookedTransformer, HookedTransformerConfig
 from refractor.models.bundle import BUNDLED
 from refractor.tasks import ModularAddition
-from refractor.training import Run, TrainingConfig, train
-from refractor.training.progress import bar
+from refractor.training import Run, TrainingConfig
 
 NAME = "modular-addition-113"
 RANDOM = "modular-addition-113-random-labels"
@@ -45,7 +41,7 @@ TRAINING = TrainingConfig(
 RANDOM_LABELS = TrainingConfig(
     steps=2_000, fraction=0.3, split_seed=598, shuffle_labels=0, evaluate_every=10, snapshot_every=1_000
 )
-MEMORISED = 1e-3  # a network has memorised when it answers what it was trained on, with a loss below this
+SCRIPT = "scripts/train_bundled.py"
 
 
 def main() -> None:
@@ -54,24 +50,19 @@ def main() -> None:
     parser.add_argument("runs", type=Path, help="where the runs are kept, apart from the package")
     parser.add_argument("--bundle", action="store_true", help="write the bundle into the package")
     arguments = parser.parse_args()
-    network = run_training(arguments.runs / NAME, TRAINING)
-    control = run_training(arguments.runs / RANDOM, RANDOM_LABELS)
+    network = run_training(TASK, MODEL, TRAINING, arguments.runs / NAME)
+    control = run_training(TASK, MODEL, RANDOM_LABELS, arguments.runs / RANDOM)
     if arguments.bundle:
         bundle_network(network, BUNDLED / NAME)
-        bundle_control(control, BUNDLED / RANDOM)
-
-
-def run_training(folder: Path, config: TrainingConfig) -> Run:
-    """Train, or go on, with a bar."""
-    with bar(config.steps, may_stop_early=config.stop_below is not None) as progress:
-        return train(TASK, MODEL, config, folder, progress)
+        bundle_control(control, BUNDLED / RANDOM, SCRIPT)
 
 
 def bundle_network(run: Run, folder: Path) -> None:
     """Write the network with eight snapshots, its losses, and progress measures at 155 of the steps that were kept."""
     steps = [step for step in run.steps if step <= 200 or step % 50 == 0 or step == run.steps[-1]]
     print(f"measuring {len(steps)} snapshots …", flush=True)
-    measured = analyse_snapshots(((step, run.load_model(step)) for step in steps), run.task, run.split)
+    weights = ((step, HookedTransformer.from_pretrained(str(run.folder), checkpoint_value=step)) for step in steps)
+    measured = analyse_snapshots(weights, TASK, run.split)
     memorised = memorised_step(run)
     kept = chosen_steps(run, measured, memorised)
     curves = dict(run.curves)
@@ -83,66 +74,7 @@ def bundle_network(run: Run, folder: Path) -> None:
         "phases": {phase.name: phase.end for phase in measured.phases},
         "verdict": measured.verdict.claim,
     }
-    write_bundle(run, folder, kept, curves, {"steps": named, **found})
-
-
-def bundle_control(run: Run, folder: Path) -> None:
-    """Write the network that was trained on permuted answers, as it was when it knew them."""
-    step = memorised_step(run)
-    write_bundle(run, folder, [step], run.curves, {"steps": {"last": step}})
-
-
-def write_bundle(
-    run: Run, folder: Path, steps: list[int], curves: dict[str, torch.Tensor], facts: dict[str, Any]
-) -> None:
-    """Write a run folder with these snapshots and curves, and what they are and where they come from."""
-    if folder.exists():
-        shutil.rmtree(folder)
-    weights = {step: dict(run.load_model(step).state_dict()) for step in steps}
-    there = RunFolder(run.folder).description()
-    there.pop("format")
-    there["provenance"] = {
-        **run.provenance,
-        "script": "scripts/train_bundled.py",
-        "bundled": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "updates": run.steps[-1],
-        "losses": {str(step): losses_at(run, step) for step in steps},
-        "sha256_of_tensors": {str(step): digest(tensors) for step, tensors in weights.items()},
-        **facts,
-    }
-    bundle = RunFolder(folder)
-    bundle.begin(there)
-    for step, tensors in weights.items():
-        bundle.write_snapshot(step, tensors)
-    bundle.write_curves(curves)
-    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-    print(f"{folder}: steps {steps}, {size / 1e6:.2f} MB")
-
-
-def losses_at(run: Run, step: int) -> dict[str, float]:
-    """Return the losses and accuracies at a step that was evaluated."""
-    place = int((run.curves["step"] == step).nonzero()[0, 0])
-    names = ("train_loss", "test_loss", "train_accuracy", "test_accuracy")
-    return {name: run.curves[name][place].item() for name in names}
-
-
-def evaluated_steps(run: Run) -> list[int]:
-    """Return the steps of which weights and losses were kept."""
-    return sorted(set(run.steps) & set(run.curves["step"].int().tolist()))
-
-
-def memorised_step(run: Run) -> int:
-    """Return the first snapshot that answers all it was trained on right, with a loss below `MEMORISED`.
-
-    Raises:
-        SystemExit: there is none.
-
-    """
-    for step in evaluated_steps(run):
-        losses = losses_at(run, step)
-        if losses["train_accuracy"] == 1 and losses["train_loss"] < MEMORISED:
-            return step
-    raise SystemExit(f"{run.folder} has not memorised what it was trained on.")
+    write_bundle(run, folder, kept, curves, SCRIPT, {"steps": named, **found})
 
 
 def chosen_steps(run: Run, measured: RunAnalysis, memorised: int) -> list[int]:
@@ -160,11 +92,7 @@ def chosen_steps(run: Run, measured: RunAnalysis, memorised: int) -> list[int]:
         raise SystemExit(f"{run.folder} did not generalise: {', '.join(map(str, measured.phases))}.")
     formed, clean = (int(end or 0) for end in ends)
     between = [memorised * (formed / memorised) ** share for share in (1 / 3, 2 / 3)]
-    wanted = [0, memorised / 5, memorised, *between, formed, clean, run.steps[-1]]
-    steps = [min(evaluated_steps(run), key=lambda kept, mark=mark: abs(kept - mark)) for mark in wanted]
-    if sorted(set(steps)) != steps:
-        raise SystemExit(f"two of the eight snapshots fall on one step: {steps}.")
-    return steps
+    return nearest_steps(run, [0, memorised / 5, memorised, *between, formed, clean, run.steps[-1]])
 
 
 if __name__ == "__main__":

@@ -189,11 +189,10 @@ def test_the_operands_are_picked_by_keyboard(browser: Browser, small_page: Path)
 def test_the_sum_is_the_one_the_lab_fits(browser: Browser, small_page: Path) -> None:
     import torch
 
-    from refractor.lab import analyse_network
-    from refractor.report import open_source
+    from refractor.lab import analyse_network, load_network
 
-    source = open_source(small_page.parent / "run")
-    analysis = analyse_network(source.model, source.task, source.split)
+    source = load_network(small_page.parent / "run")
+    analysis = analyse_network(*source.modular(), source.split)
     seen = visit(browser, small_page)
     panel = "JSON.parse(document.getElementById('data').textContent)['logits-mixer-0']"
     on = "on: panel.frequencies.map(() => true)"

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from pages import ODD, Page, trained
 
 from refractor.base.errors import ArgumentError, CheckpointError, RefractorError, StoreError
-from refractor.lab import analyse_network
+from refractor.lab import analyse_network, load_network
 from refractor.models.bundle import bundled_folder, bundled_names
-from refractor.report import build_report, open_source, read_curves, write_report
+from refractor.report import build_report, read_curves, write_report
 from refractor.report.encode import LEVELS, Quantised, plain, quantise
 from refractor.report.page import build_sections
 from refractor.report.sections.mixer import kept_operands
@@ -31,9 +31,9 @@ FIVE_DIGITS = 5.1e-5  # 1.00005 becomes 1.0000 or 1.0001; and float32 on the way
 
 
 def page_of(source: str | Path) -> Page:
-    found = open_source(source)
-    analysis = analyse_network(found.model, found.task, found.split)
-    return Page(build_report(found.run, analysis, read_curves(found), name=found.name, step=found.step))
+    found = load_network(source)
+    analysis = analyse_network(*found.modular(), found.split)
+    return Page(build_report(found.our_run(), analysis, read_curves(found), name=found.name, step=found.step or 0))
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +51,8 @@ def decoded(quantised: dict[str, Any] | Quantised) -> torch.Tensor:
 
 
 def test_the_first_line_is_the_finding(small_run: Path, small_page: Page) -> None:
-    source = open_source(small_run)
-    finding = analyse_network(source.model, source.task, source.split).finding
+    source = load_network(small_run)
+    finding = analyse_network(*source.modular(), source.split).finding
     written = [text for tag, text in small_page.texts if tag not in {"title", "style", "script"}]
     assert written[0] == finding
     assert small_page.of("h1") == [finding]
@@ -73,8 +73,8 @@ def test_every_link_within_the_page_leads_somewhere(small_page: Page) -> None:
 
 
 def test_the_verdict_says_everything(small_run: Path, small_page: Page) -> None:
-    source = open_source(small_run)
-    verdict = analyse_network(source.model, source.task, source.split).verdict
+    source = load_network(small_run)
+    verdict = analyse_network(*source.modular(), source.split).verdict
     for sentence in (verdict.claim, verdict.statistic, verdict.control, verdict.undistinguished, *verdict.notes):
         assert sentence in small_page.words
     for condition in verdict.conditions:
@@ -182,7 +182,7 @@ def test_snippets_give_the_data_that_is_drawn(small_page: Page) -> None:
 
 
 def test_the_mixer_carries_the_network_s_logits(small_run: Path, small_page: Page) -> None:
-    source = open_source(small_run)
+    source = load_network(small_run)
     mixer = small_page.data["logits-mixer-0"]
     with torch.no_grad():
         truth = source.model.double()(source.task.tokens())[:, -1].reshape(11, 11, 11)
@@ -206,7 +206,7 @@ def test_the_mixer_stays_small_for_any_modulus(p: int) -> None:
 
 
 def test_recorded_measures_are_read_and_others_computed(small_run: Path) -> None:
-    source = open_source(small_run)
+    source = load_network(small_run)
     computed = read_curves(source)
     steps = torch.tensor([0, 10, 20, 30])
     kept = {
@@ -215,7 +215,7 @@ def test_recorded_measures_are_read_and_others_computed(small_run: Path) -> None
         "measure/excluded_loss.train": torch.tensor([8.0, 1.0, 4.0, 9.0]),
         "measure/gini.W_E": torch.zeros(4),
     }
-    recorded = read_curves(replace(source, run=replace(source.run, curves=source.run.curves | kept)))
+    recorded = read_curves(replace(source, run=replace(source.our_run(), curves=source.our_run().curves | kept)))
     assert recorded.series["restricted_loss.test"].steps == (0, 10, 30), "what is not finite is left out"
     assert recorded.series["excluded_loss.train"].values == (8.0, 1.0, 4.0, 9.0)
     assert "gini.W_E" not in recorded.series
@@ -223,10 +223,12 @@ def test_recorded_measures_are_read_and_others_computed(small_run: Path) -> None
     assert recorded.phases[0].end == 10
     assert "recorded" in recorded.origin
     assert recorded.frequencies == computed.frequencies
-    said = replace(source.run, curves=source.run.curves | kept, provenance={"frequencies_of_measures": [2, 5]})
+    said = replace(
+        source.our_run(), curves=source.our_run().curves | kept, provenance={"frequencies_of_measures": [2, 5]}
+    )
     assert read_curves(replace(source, run=said)).frequencies == (2, 5)
     assert "computed from 7 of its 7 snapshots" in computed.origin
-    analysis = analyse_network(source.model, source.task, source.split)
+    analysis = analyse_network(*source.modular(), source.split)
     assert analysis.restricted.scores.test is not None
     last = computed.series["restricted_loss.test"].values[-1]
     assert last == pytest.approx(analysis.restricted.scores.test.loss, rel=1e-5)  # float32 against float64
@@ -290,9 +292,9 @@ def drawn_numbers(panel: dict[str, Any]) -> Iterator[list[float | None]]:
 
 
 def test_a_section_without_a_figure_says_why(odd_run: Path) -> None:
-    source = open_source(odd_run)
-    analysis = analyse_network(source.model, source.task, source.split)
-    for section in build_sections(source.run, analysis, read_curves(source), source.name, source.step):
+    source = load_network(odd_run)
+    analysis = analyse_network(*source.modular(), source.split)
+    for section in build_sections(source.our_run(), analysis, read_curves(source), source.name, source.step or 0):
         assert section.figures or section.absent or section.id == "provenance"
         assert all(figure.panels for figure in section.figures)
 
@@ -325,10 +327,10 @@ def test_everything_is_escaped(tmp_path: Path) -> None:
     folder = tmp_path / "a 'quoted' <b>&amp; name"
     trained(folder, ModularAddition(5), model_name=evil)
     plain_page = page_of(trained(tmp_path / "plain", ModularAddition(5)))
-    found = open_source(folder)
-    run = replace(found.run, provenance={"<b>key</b>": evil, "nested": {evil: [evil, 1]}})
-    analysis = analyse_network(found.model, found.task, found.split)
-    page = Page(build_report(run, analysis, read_curves(found), name=found.name, step=found.step))
+    found = load_network(folder)
+    run = replace(found.our_run(), provenance={"<b>key</b>": evil, "nested": {evil: [evil, 1]}})
+    analysis = analyse_network(*found.modular(), found.split)
+    page = Page(build_report(run, analysis, read_curves(found), name=found.name, step=found.step or 0))
     assert [tag for tag, _ in page.elements].count("script") == [tag for tag, _ in plain_page.elements].count("script")
     assert not any(tag in {"img", "b>key<"} for tag, _ in page.elements)
     assert evil in page.words
@@ -368,9 +370,9 @@ def test_a_page_that_cannot_be_written_leaves_nothing(small_run: Path, tmp_path:
 
 def test_unknown_sources_are_named(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="neither a bundled network nor a folder.*modular-addition-113"):
-        open_source("modular-adition-113")
+        load_network("modular-adition-113")
     with pytest.raises(CheckpointError, match="folder without run.json"):
-        open_source(tmp_path)
+        load_network(tmp_path)
 
 
 def test_a_damaged_run_is_refused(small_run: Path, tmp_path: Path) -> None:

@@ -9,8 +9,7 @@ from refractor.base.errors import StoreError
 
 if TYPE_CHECKING:
     from refractor.checkpoints import Verification
-    from refractor.lab import Analysis
-    from refractor.report import Source
+    from refractor.lab import Analysis, Source
 
 
 def version() -> str:
@@ -39,7 +38,7 @@ def measure_json(model: str) -> str:
         "model": source.name,
         "step": source.step,
         "task": source.task.name,
-        "p": source.task.p,
+        "p": analysis.p,
         "finding": analysis.finding,
         "verdict": analysis.verdict.claim,
         "measures": analysis.table().to_dicts(),
@@ -56,12 +55,11 @@ def measure_text(model: str) -> str:
 def _analyse(model: str) -> tuple["Source", "Analysis"]:
     from rich.console import Console
 
-    from refractor.lab import analyse_network
-    from refractor.report import open_source
+    from refractor.lab import analyse_network, load_network
 
     with Console(stderr=True).status(f"measuring {model} …"):
-        source = open_source(model)
-        return source, analyse_network(source.model, source.task, source.split)
+        source = load_network(model)
+        return source, analyse_network(*source.modular(), source.split)
 
 
 def verify(model: str, dtype: str, processed: bool) -> "Verification":

@@ -2,6 +2,5 @@
 
 from refractor.report.curves import Curve, Curves, read_curves
 from refractor.report.page import build_report, write_report
-from refractor.report.source import Source, open_source
 
-__all__ = ["Curve", "Curves", "Source", "build_report", "open_source", "read_curves", "write_report"]
+__all__ = ["Curve", "Curves", "build_report", "read_curves", "write_report"]

@@ -2,19 +2,19 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from refractor.lab.frequencies import key_frequencies_of_logits
+from refractor.lab.load import Source
 from refractor.lab.logit_fit import fit_logits
 from refractor.lab.operations import operation_of
 from refractor.lab.pairs import pair_sets
 from refractor.lab.phases import Phase, phases
 from refractor.lab.progress import measure_progress, progress_values
 from refractor.lab.sums import SumLogits, sum_logits
-from refractor.report.source import Source
 from refractor.training.last_position import last_logits
 from refractor.training.run import Run
 
@@ -73,15 +73,15 @@ def read_curves(source: Source) -> Curves:
         ArgumentError: the task is no sum.
 
     """
-    run = source.run
+    run = source.our_run()
     found = _recorded(run)
     measured = {name: curve for name, curve in _kept_measures(run).items() if name in SHOWN}
     frequencies = _recorded_frequencies(run) if measured else None
     if frequencies is None:
-        frequencies = key_frequencies_of_logits(fit_logits(_sums(run, run.steps[-1]))).frequencies
+        frequencies = key_frequencies_of_logits(fit_logits(_sums(source, run.steps[-1]))).frequencies
     origin = "Restricted and excluded losses were recorded with the run."
     if not measured and frequencies:
-        measured, count = _measure(run, frequencies)
+        measured, count = _measure(source, frequencies)
         origin = f"Restricted and excluded losses were computed from {count} of its {len(run.steps)} snapshots."
     elif not measured:
         origin = "Restricted and excluded losses are missing: the last snapshot has no key frequency."
@@ -129,12 +129,12 @@ def _curves(steps: Tensor, values: Mapping[str, Tensor]) -> dict[str, Curve]:
     return curves
 
 
-def _measure(run: Run, frequencies: tuple[int, ...]) -> tuple[dict[str, Curve], int]:
-    steps = chosen_steps(run.steps)
-    pairs = pair_sets(run.task.p, run.split.train, run.split.test)
+def _measure(source: Source, frequencies: tuple[int, ...]) -> tuple[dict[str, Curve], int]:
+    steps = chosen_steps(source.our_run().steps)
+    pairs = pair_sets(source.task.n, source.split.train, source.split.test)
     values: dict[str, list[float]] = {}
     for step in steps:
-        for name, value in progress_values(measure_progress(_sums(run, step), frequencies, pairs)).items():
+        for name, value in progress_values(measure_progress(_sums(source, step), frequencies, pairs)).items():
             if name in SHOWN and name not in LOSSES:
                 values.setdefault(name, []).append(value)
     return _curves(torch.tensor(steps), {name: torch.tensor(curve).double() for name, curve in values.items()}), len(
@@ -153,10 +153,11 @@ def chosen_steps(steps: tuple[int, ...]) -> list[int]:
     return [steps[place] for place in dict.fromkeys(places)]
 
 
-def _sums(run: Run, step: int) -> SumLogits:
+def _sums(source: Source, step: int) -> SumLogits:
+    model, task = replace(source, step=step).modular()
     with torch.no_grad():
-        logits = last_logits(run.load_model(step), run.task.tokens())
-    return sum_logits(logits, run.task.p, operation_of(run.task))
+        logits = last_logits(model, task.tokens())
+    return sum_logits(logits, task.p, operation_of(task))
 
 
 def _phases(series: Mapping[str, Curve]) -> tuple[Phase, ...] | None:

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from refractor.base.errors import StoreError
 from refractor.lab.analyse import analyse_network
 from refractor.lab.analysis import Analysis
+from refractor.lab.load import load_network
 from refractor.report.curves import Curves, read_curves
 from refractor.report.figures import Section
 from refractor.report.sections.attention import attention_section
@@ -22,7 +23,6 @@ from refractor.report.sections.provenance import measures_table, provenance_sect
 from refractor.report.sections.rules import rules_section
 from refractor.report.sections.spectra import spectra_section
 from refractor.report.sections.training import training_section
-from refractor.report.source import open_source
 from refractor.training.run import Run
 
 STYLES = ("page.css", "figures.css")
@@ -46,9 +46,10 @@ def write_report(source: str | Path, out: str | Path) -> Path:
         ArgumentError: the task is no sum, the snapshot does not exist, or a logit is not finite.
 
     """
-    found = open_source(source)
-    analysis = analyse_network(found.model, found.task, found.split)
-    page = build_report(found.run, analysis, read_curves(found), name=found.name, step=found.step)
+    found = load_network(source)
+    run = found.our_run()
+    analysis = analyse_network(*found.modular(), found.split)
+    page = build_report(run, analysis, read_curves(found), name=found.name, step=found.step or 0)
     return _write(Path(out), page)
 
 
@@ -59,7 +60,7 @@ def build_report(run: Run, analysis: Analysis, curves: Curves, *, name: str, ste
         run: where the network comes from.
         analysis: what was measured about it.
         curves: of the run.
-        name: what `open_source` finds it by, for the snippets.
+        name: what `load_network` finds it by, for the snippets.
         step: the step of the weights that were analysed.
 
     Returns:

@@ -7,9 +7,8 @@ def analysis_snippet(name: str, last: str) -> str:
     """Return lines that analyse a network and end with `last`, which reads `analysis`."""
     return "\n".join(
         (
-            "from refractor.lab import analyse_network",
-            "from refractor.report import open_source",
-            f"source = open_source({name!r})",
+            "from refractor.lab import analyse_network, load_network",
+            f"source = load_network({name!r})",
             "analysis = analyse_network(source.model, source.task, source.split)",
             last,
         )
@@ -20,8 +19,9 @@ def curves_snippet(name: str) -> str:
     """Return lines that read the curves of a run."""
     return "\n".join(
         (
-            "from refractor.report import open_source, read_curves",
-            f"curves = read_curves(open_source({name!r}))",
+            "from refractor.lab import load_network",
+            "from refractor.report import read_curves",
+            f"curves = read_curves(load_network({name!r}))",
             "series, phases = curves.series, curves.phases",
         )
     )

@@ -22,8 +22,8 @@ def provenance_section(run: Run, analysis: Analysis, name: str, step: int) -> Se
                     "Task",
                     (
                         ("name", run.task.name),
-                        ("p", str(run.task.p)),
-                        ("formula", f"{run.task.formula} mod {run.task.p}"),
+                        ("p", str(analysis.p)),
+                        ("formula", f"{run.task.formula} mod {analysis.p}"),
                     ),
                 ),
                 ("Training", _rows({**run.training.to_dict(), **_pairs(analysis)})),

@@ -12,12 +12,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from refractor.lab.composition.parts import Parts
 from refractor.lab.composition.view import Block, CompositionView
 from refractor.lab.pairs import PairSets
 from refractor.lab.row_scores import kept_part, removed_part
 from refractor.lab.scores import Score, Scores
 
-KEPT_BYTES = 2**25  # of kept logits at a time
+KEPT_BYTES = 2**24  # of kept logits at a time
 
 
 class Choices(ABC):
@@ -42,7 +43,7 @@ class IrrepSets(Choices):
 
     """
 
-    parts: Float[Tensor, "irrep s z"] = field(repr=False)
+    parts: Parts = field(repr=False)
     sets: Sequence[Sequence[int]]
 
     def __len__(self) -> int:
@@ -54,8 +55,8 @@ class IrrepSets(Choices):
         members = torch.zeros(len(self.sets), len(self.parts), dtype=torch.float64)
         for row, chosen in zip(members, self.sets, strict=True):
             row[list(chosen)] = 1.0
-        chosen_parts = self.parts[:, classes]
-        return (members @ chosen_parts.flatten(1)).unflatten(1, chosen_parts.shape[1:])
+        parts = self.parts.rows(classes)
+        return (members @ parts.flatten(1)).unflatten(1, parts.shape[1:])
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,12 +65,12 @@ class Subspaces(Choices):
 
     Args:
         bases: an orthonormal basis of each.
-        means: class means over (w, z).
+        coefficients: what the class means are in it.
 
     """
 
     bases: Float[Tensor, "sets n component"] = field(repr=False)
-    means: Float[Tensor, "s z"] = field(repr=False)
+    coefficients: Float[Tensor, "sets component z"] = field(repr=False)
 
     def __len__(self) -> int:
         """Return how many subspaces there are."""
@@ -77,7 +78,7 @@ class Subspaces(Choices):
 
     def rows(self, classes: Int[Tensor, " s"]) -> Float[Tensor, "sets s z"]:
         """Project on each."""
-        return self.bases[:, classes] @ (self.bases.mT @ self.means)
+        return self.bases[:, classes] @ self.coefficients
 
 
 @dataclass(frozen=True, eq=False)

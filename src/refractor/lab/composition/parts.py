@@ -9,6 +9,7 @@ Two ways to cut, both functions of (w, z), w the right answer:
   `c_r = ⟨L_c, χ_r⟩ / ‖χ_r‖²`. Cubes of different irreps are orthogonal.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
 import torch
@@ -20,16 +21,44 @@ from refractor.lab.composition.means import ClassMeans
 from refractor.lab.composition.problem import Problem
 
 
-def row_parts(means: Float[Tensor, "s z"], basis: EntryBasis) -> Float[Tensor, "irrep s z"]:
-    """Return `P_r M` for each irrep; they add up to M.
+class Parts(ABC):
+    """One part for each irrep, made in the rows that are asked for: all of them would be n² numbers for each irrep."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Return the number of irreps."""
+
+    @abstractmethod
+    def rows(self, classes: Int[Tensor, " s"]) -> Float[Tensor, "irrep s z"]:
+        """Return the part of each irrep in the rows of some answers."""
+
+
+@dataclass(frozen=True, eq=False)
+class RowParts(Parts):
+    """`P_r M` for each irrep; they add up to M.
 
     Args:
-        means: class means over (w, z).
         basis: orthonormal functions on the group, by irrep.
+        coefficients: those of the class means M in it.
 
     """
-    coefficients = basis.columns.T @ means
-    return torch.stack([basis.columns[:, part] @ coefficients[part] for part in basis.slices])
+
+    basis: EntryBasis = field(repr=False)
+    coefficients: Float[Tensor, "component z"] = field(repr=False)
+
+    def __len__(self) -> int:
+        """Return the number of irreps."""
+        return len(self.basis.slices)
+
+    def rows(self, classes: Int[Tensor, " s"]) -> Float[Tensor, "irrep s z"]:
+        """Return the part of each irrep in the rows of some answers."""
+        columns = self.basis.columns[classes]
+        return torch.stack([columns[:, part] @ self.coefficients[part] for part in self.basis.slices])
+
+
+def row_parts(means: Float[Tensor, "s z"], basis: EntryBasis) -> RowParts:
+    """Return the parts of class means over (w, z) by rows."""
+    return RowParts(basis, basis.columns.T @ means)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,10 +105,31 @@ def character_fit(means: ClassMeans, problem: Problem) -> CharacterFit:
     return CharacterFit(similarity, products / norms.square())
 
 
-def character_parts(fit: CharacterFit, problem: Problem) -> Float[Tensor, "irrep s z"]:
-    """Return `c_r χ_r(w z⁻¹)` for each irrep."""
-    index = quotients(problem)
-    return torch.stack([weight * row[index] for weight, row in zip(fit.weight, problem.irreps.characters, strict=True)])
+@dataclass(frozen=True, eq=False)
+class CharacterParts(Parts):
+    """`c_r χ_r(w z⁻¹)` for each irrep.
+
+    Args:
+        weighted: c_r χ_r, over (irrep, element).
+        index: w z⁻¹ for every w and z.
+
+    """
+
+    weighted: Float[Tensor, "irrep n"] = field(repr=False)
+    index: Int[Tensor, "s z"] = field(repr=False)
+
+    def __len__(self) -> int:
+        """Return the number of irreps."""
+        return len(self.weighted)
+
+    def rows(self, classes: Int[Tensor, " s"]) -> Float[Tensor, "irrep s z"]:
+        """Return the part of each irrep in the rows of some answers."""
+        return self.weighted[:, self.index[classes]]
+
+
+def character_parts(fit: CharacterFit, problem: Problem) -> CharacterParts:
+    """Return the parts of the logits by character."""
+    return CharacterParts(fit.weight[:, None] * problem.irreps.characters, quotients(problem))
 
 
 def quotients(problem: Problem) -> Int[Tensor, "s z"]:

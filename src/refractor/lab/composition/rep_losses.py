@@ -113,7 +113,7 @@ def rep_losses(
     )
     sets = IrrepSets(row_parts(means.logits, problem.basis), [places, *([place] for place in range(total)), *random])
     subspaces = random_subspaces(view, chosen, controls, generator)
-    spaces = Subspaces(subspaces, means.logits)
+    spaces = Subspaces(subspaces, subspaces.mT @ means.logits)
     offset = means.logits.mean(0)
     nothing = IrrepSets(sets.parts, [[]])
     removed = removed_scores(view, [Removal(nothing), Removal(sets), Removal(spaces), *extra], pairs, means.largest)

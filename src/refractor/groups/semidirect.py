@@ -34,7 +34,7 @@ def semidirect_product(normal: Group, acting: Group, action: Int[Tensor, "y x"],
 
     """
     called = name if name is not None else f"{normal.name} ⋊ {acting.name}"
-    check_shape("action", action, (f"acting={acting.name}", f"normal={normal.name}"), (acting.order, normal.order))
+    check_shape("action", action, ("acting", "normal"), (acting.order, normal.order))
     n = check_order(called, normal.order * acting.order)
     _check_action(normal, acting, action)
     pair = torch.arange(n)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Int, Shaped
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -44,8 +44,9 @@ def from_table(
     refractor.base.errors.ArgumentError: the table is no group: (x · y) · z is not x · (y · z) for ...
 
     """
-    numbers = _square(table)
-    check_order(name, len(numbers))
+    given = _square(table)
+    check_order(name, len(given))
+    numbers = given.long().contiguous()
     labels = _labels(names, len(numbers))
     _check_closed(numbers)
     identity = _find_identity(numbers, labels)
@@ -82,8 +83,8 @@ def relabelled(group: Group, order: Int[Tensor, " n"] | Sequence[int], ordering:
     return Group(group.name, table, group.elements.take(places), generators, ordering)
 
 
-def _square(table: Tensor | NDArray[np.integer] | Sequence[Sequence[int]]) -> Int[Tensor, "n n"]:
-    """Return a table as integers, if it is square."""
+def _square(table: Tensor | NDArray[np.integer] | Sequence[Sequence[int]]) -> Shaped[Tensor, "n n"]:
+    """Return a table as a tensor, if it is square and of integers."""
     if not isinstance(table, Tensor | np.ndarray):
         strange = [entry for row in table for entry in row if isinstance(entry, bool) or not isinstance(entry, int)]
         if strange:
@@ -98,7 +99,7 @@ def _square(table: Tensor | NDArray[np.integer] | Sequence[Sequence[int]]) -> In
         raise ShapeError(f"a multiplication table must be square, [n, n] with n ≥ 1; {list(numbers.shape)} came.")
     if numbers.is_floating_point() or numbers.is_complex() or numbers.dtype == torch.bool:
         raise ShapeError(f"a multiplication table must have integers as entries; dtype {numbers.dtype} came.")
-    return numbers.long()
+    return numbers
 
 
 def _labels(names: Sequence[str] | None, n: int) -> tuple[str, ...]:

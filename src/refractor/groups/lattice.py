@@ -133,7 +133,7 @@ class _Search:
         """Return all conjugates of a subgroup, sorted, and remember them."""
         start = np.flatnonzero(inside)
         found: list[tuple[Numbers, Sequence[int]]] = [(start, generators)]
-        self.seen.add(np.packbits(inside).tobytes())
+        self._remember(np.packbits(inside).tobytes())
         for members, words in found:  # grows while it is walked through
             for move in self.moves:
                 moved = move[members]
@@ -141,15 +141,15 @@ class _Search:
                 bits[moved] = True
                 key = np.packbits(bits).tobytes()
                 if key not in self.seen:
-                    self._count()
-                    self.seen.add(key)
+                    self._remember(key)
                     found.append((np.flatnonzero(bits), [int(move[word]) for word in words]))
         made = (Subgroup(self.group, tuple(members.tolist()), tuple(words)) for members, words in found)
         return tuple(sorted(made, key=lambda one: one.members))
 
-    def _count(self) -> None:
-        if len(self.seen) >= self.most:
+    def _remember(self, key: bytes) -> None:
+        if len(self.seen) == self.most:
             raise BudgetError(
                 f"{self.group.name} has more than {self.most:,} subgroups, as many as are listed. "
                 "Pass a larger most=, or ask for normal_subgroups."
             )
+        self.seen.add(key)

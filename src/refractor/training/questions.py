@@ -7,10 +7,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from refractor.base.numerics import cross_entropy
-from refractor.models.pair_networks import PairNetwork
 from refractor.models.transformer import HookedTransformer
 from refractor.training.last_position import last_logits
-from refractor.training.network import Network
 
 
 class Questions(ABC):
@@ -57,29 +55,3 @@ class TransformerQuestions(Questions):
     def logits(self) -> Float[Tensor, "rows d_vocab_out"]:
         """Return the logits at the last position."""
         return last_logits(self.model, self.tokens)
-
-
-class PairQuestions(Questions):
-    """Questions of two elements."""
-
-    def __init__(self, model: PairNetwork, tokens: Int[Tensor, "rows pos"], labels: Int[Tensor, " rows"]) -> None:
-        super().__init__(tokens, labels)
-        self.model = model
-
-    def logits(self) -> Float[Tensor, "rows d_vocab_out"]:
-        """Return the logits."""
-        return self.model(self.tokens)
-
-
-def questions_for(model: Network, tokens: Int[Tensor, "rows pos"], labels: Int[Tensor, " rows"]) -> Questions:
-    """Return questions as this network is asked them.
-
-    Args:
-        model: the network; it is asked as its weights are at that moment.
-        tokens: the questions.
-        labels: the answers.
-
-    """
-    if isinstance(model, HookedTransformer):
-        return TransformerQuestions(model, tokens, labels)
-    return PairQuestions(model, tokens, labels)

@@ -21,11 +21,11 @@ from refractor.base.errors import ConfigError, StoreError
 from refractor.base.store import RunFolder
 from refractor.tasks.splits import split_rows
 from refractor.tasks.task import Task
+from refractor.training.ask import questions_for
 from refractor.training.config import TrainingConfig, is_due
 from refractor.training.interrupt import deferred_interrupt
 from refractor.training.network import NetworkConfig, build_network, check_biases, check_fit
 from refractor.training.progress import Progress, silent
-from refractor.training.questions import questions_for
 from refractor.training.run import Run, open_run
 
 CURVES = ("step", "train_loss", "test_loss", "train_accuracy", "test_accuracy", "sum_of_squares")

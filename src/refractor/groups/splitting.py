@@ -8,6 +8,8 @@ B Bᵀ commutes with translation too, so (B Bᵀ)[h, k] = p(h⁻¹ k): the chara
 g⁻¹) needs one row of it. About 9 n³ operations and 4 n² numbers.
 """
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -17,7 +19,7 @@ from refractor.base.errors import ArgumentError
 from refractor.groups.group import Group
 from refractor.groups.irrep_checks import class_labels
 from refractor.groups.kinds import KINDS, kind_of_character
-from refractor.groups.spanning import spanning_layers, spread
+from refractor.groups.spanning import Layer, spanning_layers, spread
 
 GAP = 1e-7  # eigenvalues closer than this, relative to the largest, are not told apart
 SEEDS = 8  # draws that are tried; eigenvalues that meet by chance have probability about n² GAP
@@ -49,7 +51,8 @@ def split_regular(group: Group, seed: int = 0, limit: float | None = None) -> li
     for attempt in range(seed, seed + SEEDS):
         bases = _eigenspaces(group, quotient, classes, attempt)
         if bases is not None:
-            return [_matrices(group, basis) for basis in bases]
+            layers = spanning_layers(group, group.generators)
+            return [_matrices(group, layers, basis) for basis in bases]
     raise ArgumentError(f"the regular representation of {group.name} could not be split with {SEEDS} random functions.")
 
 
@@ -83,9 +86,8 @@ def _character(basis: Float[Tensor, "n dim"], group: Group, classes: Int[Tensor,
     return group.order * means[classes[group.inverses]]
 
 
-def _matrices(group: Group, basis: Float[Tensor, "n dim"]) -> Float[Tensor, "n dim dim"]:
+def _matrices(group: Group, layers: Sequence[Layer], basis: Float[Tensor, "n dim"]) -> Float[Tensor, "n dim dim"]:
     """Return Bᵀ L_g B for all g: from the generators, along words."""
     if not group.generators:
         return torch.ones(1, 1, 1, dtype=basis.dtype)
-    images = [basis.T @ basis[group.table[group.inverse(g)]] for g in group.generators]
-    return spread(group, spanning_layers(group, group.generators), images)
+    return spread(group, layers, [basis.T @ basis[group.table[group.inverse(g)]] for g in group.generators])

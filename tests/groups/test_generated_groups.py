@@ -57,6 +57,15 @@ def test_the_order_is_that_of_sympy(degree: int, count: int, seed: int, power: i
     assert order_at_least(generators) == combinatorics.PermutationGroup(one).order()
 
 
+@pytest.mark.parametrize("degree", [11, 15, 19])
+def test_the_order_does_not_depend_on_how_points_are_numbered(degree: int) -> None:
+    turn, swap = np.array([*range(1, degree), 0]), np.array([1, 0, *range(2, degree)])
+    for seed in range(20):
+        new = np.random.default_rng(seed).permutation(degree)
+        generators = np.stack([new[one[np.argsort(new)]] for one in (turn, swap)]).astype(np.int32)
+        assert order_at_least(generators) == math.factorial(degree)
+
+
 def test_known_orders() -> None:
     m24 = ["(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22)",
            "(2 16 9 6 8)(3 12 13 18 4)(7 17 10 11 22)(14 19 21 20 15)",

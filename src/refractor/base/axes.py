@@ -70,6 +70,7 @@ GLOSSARY: Mapping[str, str] = MappingProxyType(
         "coset": "coset of a subgroup",
         "subgroup": "subgroup of a group",
         "generator": "element of a set that generates a group",
+        "form": "axes of one element: points of a permutation, rows and columns of a matrix",
         "factor": "one group of a product",
         "member": "element of a subgroup",
         "x": "first element of a product x y",

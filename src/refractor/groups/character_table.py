@@ -8,10 +8,10 @@ from jaxtyping import Complex
 from torch import Tensor
 
 from refractor.base.errors import ArgumentError, OutOfRangeError
+from refractor.groups.classes import conjugacy_classes
 from refractor.groups.complex_irreps import ComplexIrreps, complex_irreps
 from refractor.groups.cyclotomic import Cyclotomic
 from refractor.groups.group import Group
-from refractor.groups.irrep_checks import class_labels
 from refractor.groups.real_irreps import real_irreps
 
 ROUNDED = 1e-3  # multiplicities are integers, computed to about 1e-12: what is farther from one is no rounding error
@@ -24,8 +24,7 @@ class CharacterTable:
     Args:
         group: the group.
         names: of the irreps, one a row.
-        representatives: an element of each class, one a column: that of the identity first, then by order of the
-            elements, size of the class, and least element, which is the one given.
+        representatives: the least element of each class, one a column, in the order of `conjugacy_classes`.
         sizes: number of elements of each class.
         exact: the values as sums of roots of unity, by row and column.
 
@@ -89,16 +88,11 @@ def character_table(group: Group) -> CharacterTable:
 
     """
     irreps = complex_irreps(real_irreps(group))
-    labels = class_labels(group)
-    least, sizes = labels.unique(return_counts=True)
-    columns = sorted(
-        zip(least.tolist(), sizes.tolist(), strict=True),
-        key=lambda item: (int(group.element_orders[item[0]]), item[1], item[0]),
-    )
-    by_class = [_values(group, irreps, element) for element, _ in columns]
+    classes = conjugacy_classes(group)
+    representatives = tuple(classes.representatives.tolist())
+    by_class = [_values(group, irreps, element) for element in representatives]
     exact = tuple(tuple(column[row] for column in by_class) for row in range(len(irreps)))
-    representatives, counts = zip(*columns, strict=True)
-    return CharacterTable(group, irreps.names, representatives, counts, exact)
+    return CharacterTable(group, irreps.names, representatives, tuple(classes.sizes.tolist()), exact)
 
 
 def _values(group: Group, irreps: ComplexIrreps, element: int) -> list[Cyclotomic]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from refractor.base.errors import ArgumentError
@@ -113,23 +113,3 @@ def check_complete(
         )
     if float((characters[0] - 1).abs().max()) > WHOLE:
         raise ArgumentError(f"the first irrep of {group.name} must be the trivial one; {names[0]!r} is not.")
-
-
-def class_labels(group: Group) -> Int[Tensor, " n"]:
-    """Return the least element of the conjugacy class of each element.
-
-    >>> from refractor.groups import dihedral
-    >>> class_labels(dihedral(3)).tolist()
-    [0, 1, 1, 3, 3, 3]
-
-    """
-    every = torch.arange(group.order)
-    least = every
-    maps = [group.table[group.table[group.inverse(g)], g] for g in group.generators]
-    while True:
-        following = least
-        for conjugated in maps:
-            following = torch.minimum(following, following[conjugated])
-        if bool((following == least).all()):
-            return least
-        least = following[following]  # a label's own label is nearer to the least

@@ -9,8 +9,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refractor.base.errors import ArgumentError, unknown_name
+from refractor.groups.classes import conjugacy_classes
 from refractor.groups.group import Group
-from refractor.groups.irrep_checks import check_complete, check_irrep, class_labels
+from refractor.groups.irrep_checks import check_complete, check_irrep
 from refractor.groups.kinds import KINDS
 from refractor.groups.representation import Representation
 
@@ -100,7 +101,7 @@ class Irreps:
         if not self.members:
             raise ArgumentError(f"{self.group.name} has at least the trivial irrep; none came.")
         kinds = [irrep.kind for irrep in self.members]
-        classes = len(class_labels(self.group).unique())
+        classes = len(conjugacy_classes(self.group))
         check_complete(self.group, self.names, [irrep.dim for irrep in self], kinds, self.characters, classes)
 
     def __len__(self) -> int:

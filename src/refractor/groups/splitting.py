@@ -16,8 +16,8 @@ from torch import Tensor
 
 from refractor.base.budget import check_fits
 from refractor.base.errors import ArgumentError
+from refractor.groups.classes import ConjugacyClasses, conjugacy_classes
 from refractor.groups.group import Group
-from refractor.groups.irrep_checks import class_labels
 from refractor.groups.kinds import KINDS, kind_of_character
 from refractor.groups.spanning import Layer, spanning_layers, spread
 
@@ -47,7 +47,7 @@ def split_regular(group: Group, seed: int = 0, limit: float | None = None) -> li
     hint = "Symmetric, alternating, cyclic and dihedral groups have closed forms: see `real_irreps`."
     check_fits(32 * n * n, f"split_regular({group.name}), n = {n}, with 4 matrices [{n}, {n}]", hint, limit=limit)
     quotient = group.table[group.inverses]  # [h, k] is h⁻¹ k
-    classes = class_labels(group)
+    classes = conjugacy_classes(group)
     for attempt in range(seed, seed + SEEDS):
         bases = _eigenspaces(group, quotient, classes, attempt)
         if bases is not None:
@@ -57,7 +57,7 @@ def split_regular(group: Group, seed: int = 0, limit: float | None = None) -> li
 
 
 def _eigenspaces(
-    group: Group, quotient: Int[Tensor, "n n"], classes: Int[Tensor, " n"], seed: int
+    group: Group, quotient: Int[Tensor, "n n"], classes: ConjugacyClasses, seed: int
 ) -> list[Float[Tensor, "n dim"]] | None:
     """Return one eigenspace for each irrep; None where two of them were not told apart."""
     generator = torch.Generator().manual_seed(seed)
@@ -79,11 +79,10 @@ def _eigenspaces(
     return found if spans == group.order else None
 
 
-def _character(basis: Float[Tensor, "n dim"], group: Group, classes: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
+def _character(basis: Float[Tensor, "n dim"], group: Group, classes: ConjugacyClasses) -> Float[Tensor, " n"]:
     row = basis @ basis[group.identity]  # p
-    sums = torch.zeros(group.order, dtype=row.dtype).index_add_(0, classes, row)
-    means = sums / torch.bincount(classes, minlength=group.order).clamp(min=1)
-    return group.order * means[classes[group.inverses]]
+    means = torch.zeros(len(classes), dtype=row.dtype).index_add_(0, classes.index, row) / classes.sizes
+    return group.order * means[classes.index[group.inverses]]
 
 
 def _matrices(group: Group, layers: Sequence[Layer], basis: Float[Tensor, "n dim"]) -> Float[Tensor, "n dim dim"]:

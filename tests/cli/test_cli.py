@@ -12,6 +12,7 @@ import tiny_families as tiny
 from safetensors.torch import load_file, save_file
 
 from refractor.cli import commands, main
+from refractor.tasks import ModularAddition
 from refractor.training import open_run
 
 SMALL = ["--p", "5", "--steps", "20", "--d-model", "8", "--n-heads", "2", "--d-mlp", "8", "--fraction", "0.7"]
@@ -95,7 +96,8 @@ def test_train_measure_and_the_same_command_again(tmp_path: Path) -> None:
     assert first.stdout.strip() == str(out)
     assert "20/20" in first.stderr
     run = open_run(out)
-    assert (run.task.p, run.model_config.seed, run.training.steps, run.training.fraction) == (5, 4, 20, 0.7)
+    assert (run.task, run.model_config.seed) == (ModularAddition(5), 4)
+    assert (run.training.steps, run.training.fraction) == (20, 0.7)
     again = refractor(*command, "--quiet")
     assert again.returncode == 0
     assert again.stderr == ""

@@ -78,29 +78,32 @@ def verify(model: str, dtype: str, processed: bool) -> "Verification":
 
 
 def train(
-    task: str, p: int, folder: Path, network: dict[str, Any], training: dict[str, Any], show_bar: bool = True
+    task: tuple[str, dict[str, Any]],
+    network: tuple[str, dict[str, Any], int],
+    training: dict[str, Any],
+    folder: Path,
+    show_bar: bool = True,
 ) -> Path:
-    """Train a one-layer transformer without norms, as the published ones, and return the folder of the run."""
-    from refractor.models import HookedTransformerConfig
-    from refractor.tasks import ModularArithmetic
+    """Train a small network on a task, and return the folder of the run.
+
+    Args:
+        task: name and options.
+        network: kind, options and seed.
+        training: fields of `TrainingConfig`.
+        folder: where the run is kept.
+        show_bar: whether the progress is shown.
+
+    """
+    from refractor.cli.train_options import network_of, task_of
     from refractor.training import TrainingConfig
     from refractor.training import train as run_training
     from refractor.training.progress import bar
 
-    questions = ModularArithmetic(task, p)
-    model = HookedTransformerConfig.from_dict(
-        {
-            "n_layers": 1,
-            "n_ctx": questions.n_ctx,
-            "d_vocab": questions.d_vocab,
-            "d_vocab_out": questions.d_vocab_out,
-            "act_fn": "relu",
-            "normalization_type": None,
-            "model_name": f"{task}-{p}",
-            **network,
-        }
-    )
-    config = TrainingConfig.from_dict(training)
+    name, task_options = task
+    kind, network_options, seed = network
+    questions = task_of(name, task_options)
+    model, train_biases = network_of(kind, network_options, questions, seed)
+    config = TrainingConfig.from_dict({**training, "train_biases": train_biases})
     if not show_bar:
         return run_training(questions, model, config, folder).folder
     with bar(config.steps, may_stop_early=config.stop_below is not None) as progress:

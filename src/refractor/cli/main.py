@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -27,6 +27,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+TASK, NETWORK = "The task", "The network"
+"""Panels of the help of `train`."""
+
+
+def _option(text: str, default: str | bool = False, panel: str = NETWORK) -> Any:
+    """Return an option that may be left out, with what it is then, for the help alone."""
+    return typer.Option(help=text, show_default=default, rich_help_panel=panel)
+
 
 MODEL = "modular-addition-113"
 Model = Annotated[str, typer.Argument(help="A bundled network (also MODEL@STEP), or the folder of a run.")]
@@ -84,33 +93,48 @@ def verify(
 
 @app.command(epilog=EPILOG)
 def train(
-    task: Annotated[str, typer.Argument(help="For example modular-addition; an unknown name lists the nearest.")],
-    p: Annotated[int, typer.Option("--p", help="The modulus.")],
+    task: Annotated[str, typer.Argument(help="composition, or modular-addition, modular-subtraction and others.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder of the run.")],
+    p: Annotated[int | None, typer.Option("--p", help="The modulus, for modular tasks.", rich_help_panel=TASK)] = None,
+    group: Annotated[
+        str | None, typer.Option(help="The group, such as S5, for composition.", rich_help_panel=TASK)
+    ] = None,
+    operation: Annotated[str | None, _option("product, quotient, conjugation or commutator.", "product", TASK)] = None,
+    ordering: Annotated[str | None, _option("Order of the elements, or sympy-coset-rank.", "canonical", TASK)] = None,
+    factors: Annotated[int | None, _option("Elements in a product.", "2", TASK)] = None,
+    network: Annotated[
+        str, typer.Option(help="transformer, mlp, bilinear or quadratic.", rich_help_panel=NETWORK)
+    ] = "transformer",
+    seed: Annotated[int, typer.Option(help="Seed of the weights.", rich_help_panel=NETWORK)] = 0,
+    d_model: Annotated[int | None, _option("Width of a transformer's residual stream.", "128")] = None,
+    n_heads: Annotated[int | None, _option("A transformer's attention heads.", "4")] = None,
+    d_mlp: Annotated[int | None, _option("A transformer's neurons.", "512")] = None,
+    train_biases: Annotated[bool, _option("Train a transformer's biases too.")] = False,
+    d_embed: Annotated[int | None, _option("Width of an embedding (mlp, bilinear).", "256")] = None,
+    d_hidden: Annotated[int | None, _option("Neurons of a hidden layer (mlp, quadratic).", "128")] = None,
+    hidden_layers: Annotated[int | None, _option("Hidden layers of an mlp, 1 or 2.", "1")] = None,
+    biases: Annotated[bool, _option("Give an mlp biases.")] = False,
+    shared: Annotated[bool, _option("Read both elements with one embedding (mlp, bilinear).")] = False,
     steps: Annotated[int, typer.Option(help="Updates, at most.")] = 20_000,
     fraction: Annotated[float, typer.Option(help="Share of the questions trained on.")] = 0.3,
-    seed: Annotated[int, typer.Option(help="Seed of the weights.")] = 0,
     split_seed: Annotated[int, typer.Option(help="Seed of the split.")] = 0,
     lr: Annotated[float, typer.Option(help="Learning rate.")] = 1e-3,
     weight_decay: Annotated[float, typer.Option(help="Weight decay.")] = 1.0,
     warm_up: Annotated[int, typer.Option(help="Updates over which the learning rate rises.")] = 0,
-    train_biases: Annotated[bool, typer.Option(help="Train the biases too.")] = False,
     stop_below: Annotated[float | None, typer.Option(help="Stop when the held-out loss is below this.")] = None,
     evaluate_every: Annotated[int, typer.Option(help="Steps between two looks at the held-out loss.")] = 50,
     snapshot_every: Annotated[int, typer.Option(help="Steps between two snapshots of the weights.")] = 500,
-    d_model: Annotated[int, typer.Option(help="Width of the residual stream.")] = 128,
-    n_heads: Annotated[int, typer.Option(help="Attention heads.")] = 4,
-    d_mlp: Annotated[int, typer.Option(help="Neurons.")] = 512,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no bar.")] = False,
 ) -> None:
-    """Train a one-layer transformer on a task. The same command goes on after an interruption, bit for bit."""
-    if n_heads < 1 or d_model % n_heads:
-        raise ArgumentError(f"d_model must be a multiple of n_heads; {d_model} and {n_heads} came.")
+    """Train a small network on a task. The same command goes on after an interruption, bit for bit.
+
+    For example: refractor train composition --group S5 --network mlp --fraction 0.4 --steps 100000 --out run
+    """
+    widths = {"d_model": d_model, "n_heads": n_heads, "d_mlp": d_mlp, "d_embed": d_embed, "d_hidden": d_hidden}
+    switches = {"train_biases": train_biases, "hidden_layers": hidden_layers, "biases": biases, "shared": shared}
     folder = commands.train(
-        task=task,
-        p=p,
-        folder=out,
-        network={"seed": seed, "d_model": d_model, "n_heads": n_heads, "d_head": d_model // n_heads, "d_mlp": d_mlp},
+        task=(task, {"p": p, "group": group, "operation": operation, "ordering": ordering, "factors": factors}),
+        network=(network, {**widths, **switches}, seed),
         training={
             "steps": steps,
             "fraction": fraction,
@@ -118,11 +142,11 @@ def train(
             "lr": lr,
             "weight_decay": weight_decay,
             "warm_up": warm_up,
-            "train_biases": train_biases,
             "stop_below": stop_below,
             "evaluate_every": evaluate_every,
             "snapshot_every": snapshot_every,
         },
+        folder=out,
         show_bar=not quiet,
     )
     typer.echo(folder)

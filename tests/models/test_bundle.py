@@ -14,12 +14,16 @@ from refractor.base.errors import ArgumentError, CheckpointError, StoreError, Un
 from refractor.base.numerics import cross_entropy
 from refractor.base.store import RunFolder, digest, read_json, write_json
 from refractor.checkpoints import load
-from refractor.lab import analyse_network
+from refractor.lab import Source, analyse_network, load_network
 from refractor.models import HookedTransformer
-from refractor.models.bundle import BUNDLED, CONTROLS, NETWORKS, bundled_folder, bundled_names
+from refractor.models.bundle import BUNDLED, bundled_folder, bundled_names
+from refractor.models.pair_networks import OneLayerMLP, build_pair_network
+from refractor.tasks import GroupComposition
 from refractor.training import Run, open_run
 
 NAME = "modular-addition-113"
+TRANSFORMERS = [name for name in bundled_names() if name.startswith(NAME)]
+COMPOSITIONS = {"composition-S4": 24}
 MEGABYTE = 1_000_000
 
 
@@ -33,10 +37,15 @@ def copy(tmp_path: Path) -> Path:
     return Path(shutil.copytree(bundled_folder(NAME), tmp_path / "copy"))
 
 
-def test_the_package_stays_small() -> None:
-    files = [file for file in BUNDLED.rglob("*") if file.is_file()]
-    assert sum(file.stat().st_size for file in files) <= 11 * MEGABYTE
+@pytest.mark.parametrize(("network", "most"), [(NAME, 11), ("composition-S4", 2.5)])
+def test_the_package_stays_small(network: str, most: float) -> None:
+    files = [file for folder in BUNDLED.glob(f"{network}*") for file in folder.rglob("*") if file.is_file()]
+    assert sum(file.stat().st_size for file in files) <= most * MEGABYTE
     assert {file.suffix for file in files} == {".json", ".safetensors"}
+
+
+def test_every_folder_of_the_bundle_has_a_name() -> None:
+    assert {folder.name for folder in BUNDLED.iterdir()} == {bundled_folder(name).name for name in bundled_names()}
 
 
 def test_every_name_can_be_loaded_without_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,8 +54,12 @@ def test_every_name_can_be_loaded_without_a_connection(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    assert set(bundled_names()) == {NAME, f"{NAME}/step-0", f"{NAME}/memorised", f"{NAME}/random-labels"}
-    for name in bundled_names():
+    assert set(bundled_names()) == {
+        network + control
+        for network in (NAME, *COMPOSITIONS)
+        for control in ("", "/step-0", "/memorised", "/random-labels")
+    }
+    for name in TRANSFORMERS:
         model = HookedTransformer.from_pretrained(name)
         assert model(torch.tensor([[1, 2, 113]])).shape == (1, 3, 113)
         assert (model.cfg.d_model, model.cfg.d_mlp, model.cfg.n_heads, model.cfg.act_fn) == (128, 512, 4, "relu")
@@ -65,9 +78,9 @@ def test_the_network_answers_what_it_was_never_shown(run: Run) -> None:
     assert losses[run.split.train].mean().item() == pytest.approx(kept["train_loss"], rel=1e-4)
 
 
-@pytest.mark.parametrize("name", [*NETWORKS, *CONTROLS])
+@pytest.mark.parametrize("name", TRANSFORMERS)
 def test_only_the_trained_network_is_said_to_know_the_algorithm(run: Run, name: str) -> None:
-    verdict = analyse_network(load(name), run.task, run.split).verdict
+    verdict = analyse_network(*load_network(name).modular(), run.split).verdict
     assert verdict.found == (name == NAME)
     assert (verdict.claim == "no algorithm found") == (name != NAME)
 
@@ -93,7 +106,7 @@ def test_controls_are_what_they_are_called(run: Run) -> None:
 
 
 def test_step_0_is_what_the_seed_draws(run: Run) -> None:
-    fresh = HookedTransformer(run.model_config)
+    fresh = HookedTransformer(run.model_config.to_dict())
     for name, weight in load(f"{NAME}@0").named_parameters():
         assert torch.equal(weight, fresh.get_parameter(name)), name
 
@@ -236,3 +249,90 @@ def test_weights_of_another_network_are_refused_by_name(copy: Path) -> None:
 def test_losses_of_the_chance_level_frame_the_run(run: Run) -> None:
     assert run.curves["test_loss"][0].item() == pytest.approx(math.log(113), rel=0.02)
     assert run.curves["test_loss"].max() > 10 > 1e-6 > run.curves["test_loss"][-1]
+
+
+# Networks that multiply permutations
+
+
+@pytest.fixture(scope="module", params=COMPOSITIONS)
+def composition(request: pytest.FixtureRequest) -> Source:
+    return load_network(request.param)
+
+
+def accuracies(source: Source) -> dict[str, float]:
+    """Shares of right answers among the pairs trained on and held out."""
+    with torch.no_grad():
+        right = source.model(source.task.tokens()).argmax(-1) == source.task.labels()
+    return {
+        part: right[rows].double().mean().item()
+        for part, rows in (("train", source.split.train), ("test", source.split.test))
+    }
+
+
+def test_the_compositions_are_the_published_mlp_in_our_order_of_elements(composition: Source) -> None:
+    task, model = composition.task, composition.model
+    assert isinstance(task, GroupComposition)
+    assert isinstance(model, OneLayerMLP)
+    assert (task.operation, task.factors, task.ordering, task.n) == (
+        "product",
+        2,
+        "canonical",
+        COMPOSITIONS[composition.name],
+    )
+    assert (model.cfg.d_embed, model.cfg.d_hidden, model.cfg.biases, model.cfg.shared) == (256, 128, False, False)
+
+
+def test_the_compositions_answer_what_they_were_never_shown(composition: Source) -> None:
+    run = composition.our_run()
+    assert accuracies(composition) == {"train": 1.0, "test": 1.0}
+    with torch.no_grad():
+        losses = cross_entropy(composition.model(composition.task.tokens()), composition.task.labels())
+    kept = run.provenance["losses"][str(composition.step)]
+    assert losses[run.split.train].mean().item() == pytest.approx(kept["train_loss"], rel=1e-4)
+    assert losses[run.split.test].mean().item() == pytest.approx(kept["test_loss"], rel=1e-4)
+    assert kept["test_loss"] < 1e-3
+
+
+def test_controls_of_the_compositions_are_what_they_are_called(composition: Source) -> None:
+    name, n = composition.name, composition.task.n
+    chance = 5 / n
+    start, memorised, shuffled = (load_network(f"{name}/{kind}") for kind in ("step-0", "memorised", "random-labels"))
+    assert max(accuracies(start).values()) < chance
+    assert accuracies(memorised)["train"] == 1
+    assert accuracies(memorised)["test"] < chance
+    assert max(accuracies(shuffled).values()) < chance
+    train, labels = shuffled.split.train, shuffled.task.labels()
+    asked = labels[train][torch.randperm(len(train), generator=torch.Generator().manual_seed(0))]
+    assert shuffled.our_run().training.shuffle_labels == 0
+    assert (shuffled.model(shuffled.task.tokens())[train].argmax(-1) == asked).all()
+    fresh = build_pair_network(composition.our_run().model_config.to_dict())
+    for key, weight in start.model.named_parameters():
+        assert torch.equal(weight, fresh.get_parameter(key)), key
+
+
+def test_provenance_of_the_compositions_is_complete_and_true(composition: Source) -> None:
+    run = composition.our_run()
+    facts, named = run.provenance, run.provenance["steps"]
+    assert (Path(__file__).parents[2] / facts["script"]).exists()
+    assert {"began", "bundled", "torch", "threads", "machine", "python", "updates"} <= set(facts)
+    for step in run.steps:
+        assert digest(run.load_model(step).state_dict()) == facts["sha256_of_tensors"][str(step)]
+    assert len(run.steps) == 6
+    assert 0 == named["step_0"] < named["memorised"] < named["generalised"] < named["last"] == run.steps[-1]
+    assert set(named.values()) <= set(run.steps)
+    at = {name: float(facts["losses"][str(step)]["test_accuracy"]) for name, step in named.items()}
+    assert at["memorised"] < 0.2 < 0.99 <= at["generalised"]
+    assert all(curve.isfinite().all() and len(curve) == len(run.curves["step"]) for curve in run.curves.values())
+    assert len(run.curves["step"]) >= 150
+
+
+@pytest.mark.parametrize("name", [*COMPOSITIONS, "composition-S4/step-0", "composition-S4@0"])
+def test_a_network_that_is_no_transformer_says_what_to_call(name: str) -> None:
+    with pytest.raises(
+        CheckpointError,
+        match=rf"'{name}' is no transformer but .*'mlp'.* Use refractor.lab.load_network\('{name}'\).model",
+    ):
+        HookedTransformer.from_pretrained(name)
+    with pytest.raises(CheckpointError, match="is no transformer"):
+        load(bundled_folder(name))
+    assert load_network(bundled_folder(name)).task == load_network(name).task

@@ -117,7 +117,7 @@ def load(
             default_padding_side=default_padding_side,
             ignore_keys=ignore_keys or None,
         )
-        return _load_run(run, rewrites, device, dtype)
+        return _load_run(model_name, run, rewrites, device, dtype)
     where, kind = as_device("cpu" if device is None else device), _dtype(torch.float32 if dtype is None else dtype)
     files = _files(model_name, hf_model, revision, checkpoint_index, checkpoint_value, kind)
     chosen = {"first_n_layers": first_n_layers, "n_ctx": n_ctx, "default_prepend_bos": default_prepend_bos}
@@ -226,6 +226,7 @@ def _asked(given: Mapping[str, bool | None], otherwise: Mapping[str, bool]) -> d
 
 
 def _load_run(
+    name: str | Path,
     source: Snapshot,
     rewrites: Mapping[str, bool | None],
     device: torch.device | str | int | None,
@@ -234,6 +235,11 @@ def _load_run(
     settings = dict(source.folder.description().get("model") or {})
     if not settings:
         raise CheckpointError(f"{source.folder.path / 'run.json'} does not say which network this is.")
+    if "architecture" in settings:
+        raise CheckpointError(
+            f"{str(name)!r} is no transformer but a network of two elements (architecture="
+            f"{settings['architecture']!r}). Use refractor.lab.load_network({str(name)!r}).model."
+        )
     cfg = HookedTransformerConfig.from_dict(settings)
     weights = source.folder.read_snapshot(source.step, cfg.torch_dtype)
     where = as_device(device if device is not None else cfg.device)

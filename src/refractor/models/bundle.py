@@ -1,4 +1,7 @@
-"""The networks that come with the package: trained by `scripts/train_bundled.py`, usable without a network connection.
+"""The networks that come with the package, usable without a network connection.
+
+`modular-addition-113` is a transformer, made by `scripts/train_bundled.py`; `composition-S4` and `composition-S5` are
+MLPs that multiply permutations, made by `scripts/train_bundled_groups.py`.
 
 A name is that of a network, `modular-addition-113`; of its weights after some update, `modular-addition-113@500`; or of
 one of its controls, in which no algorithm is to be found: `modular-addition-113/step-0` (before training),
@@ -15,16 +18,20 @@ from refractor.base.store import RunFolder
 
 BUNDLED = Path(__file__).parent / "bundled"
 
+NETWORKS = ("modular-addition-113", "composition-S4")
+
 CONTROLS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
-        "modular-addition-113/step-0": ("modular-addition-113", "step_0"),
-        "modular-addition-113/memorised": ("modular-addition-113", "memorised"),
-        "modular-addition-113/random-labels": ("modular-addition-113-random-labels", "last"),
+        f"{network}/{control}": (network + folder, step)
+        for network in NETWORKS
+        for control, folder, step in (
+            ("step-0", "", "step_0"),
+            ("memorised", "", "memorised"),
+            ("random-labels", "-random-labels", "last"),
+        )
     }
 )
 """Controls by name: the folder they lie in, and which of its named steps they are."""
-
-NETWORKS = ("modular-addition-113",)
 
 
 @dataclass(frozen=True)

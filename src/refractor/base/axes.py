@@ -65,6 +65,7 @@ GLOSSARY: Mapping[str, str] = MappingProxyType(
         "degree": "points that permutations move",
         "dim": "dimension of a representation",
         "irrep": "irreducible representation",
+        "rho": "vector of a set that a representation permutes",
         "half": "basis vectors of one part of a representation that is split",
         "cls": "conjugacy class",
         "coset": "coset of a subgroup",

@@ -6,13 +6,19 @@ from pathlib import Path
 from refractor.base.errors import ArgumentError, CheckpointError, nearest
 from refractor.base.store import RunFolder
 from refractor.hooks.root import HookedRootModule
+from refractor.lab.composition.views import Network
 from refractor.lab.published import CONFIG, WEIGHTS, PublishedRun, read_published_run
 from refractor.models.bundle import bundled_names, choose_step, find_bundled, is_bundled
+from refractor.models.pair_networks import PairNetwork
 from refractor.models.transformer import HookedTransformer
+from refractor.tasks.composition import GroupComposition
 from refractor.tasks.modular import ModularArithmetic
 from refractor.tasks.splits import Split
 from refractor.tasks.task import Task
 from refractor.training.run import Run, open_run
+
+IN_CYCLIC_GROUPS = {"modular-addition": "product", "modular-subtraction": "quotient"}
+"""Arithmetic modulo p that is an operation in C_p."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +61,25 @@ class Source:
             raise ArgumentError(
                 f"{self.name} is a {type(model).__name__} for {task.title}; what is asked for is known for a "
                 "HookedTransformer that calculates modulo p."
+            )
+        return model, task
+
+    def composition(self) -> tuple[Network, GroupComposition]:
+        """Return network and task for the measures of group composition.
+
+        Sums and differences modulo p are products and quotients in C_p, elements numbered alike.
+
+        Raises:
+            ArgumentError: the task is none that these measures know.
+
+        """
+        model, task = self.model, self.task
+        if isinstance(task, ModularArithmetic) and task.name in IN_CYCLIC_GROUPS:
+            task = GroupComposition(f"C{task.p}", IN_CYCLIC_GROUPS[task.name])
+        if not isinstance(model, HookedTransformer | PairNetwork) or not isinstance(task, GroupComposition):
+            raise ArgumentError(
+                f"{self.name} is a {type(model).__name__} for {task.title}; what is asked for is known for networks "
+                "that compose elements of a group, or add modulo p."
             )
         return model, task
 

@@ -1,7 +1,7 @@
 """What a transformer does with every pair (a, b): logits, neurons and attention at the position that answers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from refractor.base.errors import ArgumentError, ShapeError
 from refractor.hooks.cache import ActivationCache
+from refractor.lab.exact import exact_transformer
 from refractor.lab.labelled import Labelled
 from refractor.models.transformer import HookedTransformer
 from refractor.training.last_position import last_logits
@@ -101,9 +102,7 @@ def _exact(model: HookedTransformer, tokens: Tensor, p: int) -> HookedTransforme
             f"a network for p={p} needs at least {p} tokens and exactly {p} outputs; d_vocab={model.cfg.d_vocab} and "
             f"d_vocab_out={model.cfg.d_vocab_out} came."
         )
-    exact = HookedTransformer(replace(model.cfg, dtype=torch.float64, device="cpu", init_weights=False))
-    exact.load_state_dict(model.state_dict())
-    return exact
+    return exact_transformer(model)
 
 
 def _run(

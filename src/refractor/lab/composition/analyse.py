@@ -1,5 +1,6 @@
 """Measure a network that composes group elements: from its logits, or from weights and neurons as well."""
 
+import math
 from collections.abc import Iterable
 
 import torch
@@ -9,6 +10,7 @@ from refractor.base.errors import ArgumentError
 from refractor.groups import Group, Irreps
 from refractor.groups import group as group_named
 from refractor.lab.composition.analysis import CompositionAnalysis, RuleScores
+from refractor.lab.composition.geometry import gradient_symmetricity
 from refractor.lab.composition.keys import IrrepSet, irrep_set, key_irreps_by_embedding, key_irreps_by_similarity
 from refractor.lab.composition.losses import IrrepSets, restricted_scores
 from refractor.lab.composition.means import class_means
@@ -23,6 +25,8 @@ from refractor.lab.composition.weights import embedding_shares, weight_measures
 from refractor.lab.controls import COUNT, control_generator
 from refractor.lab.pairs import PairSets, pair_sets
 from refractor.lab.sums import Logits
+from refractor.models.pair_networks import OneLayerMLP
+from refractor.models.transformer import HookedTransformer
 from refractor.tasks import GroupComposition, Split
 
 
@@ -77,7 +81,7 @@ def analyse_composition(
     task: GroupComposition,
     split: Split | None = None,
     *,
-    irreps: Irreps | None = None,
+    asked: Problem | None = None,
     keys: Iterable[str] | None = None,
     controls: int = COUNT,
     generator: torch.Generator | None = None,
@@ -88,7 +92,7 @@ def analyse_composition(
         model: a small network of pairs, or a transformer that answers at "=".
         task: what it was asked; operations "product" and "quotient" of two factors.
         split: the pairs trained on and held out; None when they are not known.
-        irreps: all real irreps of the group, if they are at hand.
+        asked: the problem of the task, if it is at hand: it holds irreps and subgroups, which take time.
         keys: names of irreps to use instead of the rule's.
         controls: number of random sets and random subspaces.
         generator: what draws them; a fresh one with seed 0 when left out.
@@ -99,9 +103,14 @@ def analyse_composition(
     """
     if task.factors != 2:
         raise ArgumentError(f"the measures are of products of two elements; {task.title} came.")
-    found = problem(task.group, task.operation, irreps)
+    found = problem(task.group, task.operation) if asked is None else asked
+    if not torch.equal(found.answers.flatten(), task.labels()):
+        raise ArgumentError(f"the task is {task.title}; a problem with other answers, {found!r}, came.")
     pairs = pair_sets(found.order) if split is None else pair_sets(found.order, split.train, split.test)
-    return _measure(view_composition(model, found), pairs, keys, controls, generator)
+    symmetricity = math.nan
+    if isinstance(model, HookedTransformer) or (isinstance(model, OneLayerMLP) and model.cfg.shared):
+        symmetricity = gradient_symmetricity(model, found)
+    return _measure(view_composition(model, found), pairs, keys, controls, generator, symmetricity)
 
 
 @torch.no_grad()
@@ -111,6 +120,7 @@ def _measure(
     given: Iterable[str] | None,
     controls: int,
     generator: torch.Generator | None,
+    symmetricity: float = math.nan,
 ) -> CompositionAnalysis:
     asked: Problem = view.problem
     means = class_means(view)
@@ -142,7 +152,7 @@ def _measure(
         rules=_rules(view, means.logits, sets, pairs),
         losses=losses,
         study=study_losses(view, pairs, similar, choices, losses.extra),
-        weights=None if embeddings is None else weight_measures(view, means.hidden, embeddings, tuple(sets)),
+        weights=None if embeddings is None else weight_measures(view, means, embeddings, tuple(sets), symmetricity),
         verdict=reach_verdict(asked, losses),
     )
 

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from refractor.base.errors import ArgumentError
-from refractor.lab.composition.view import CompositionView
+from refractor.lab.composition.view import Block, CompositionView
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +40,7 @@ class ClassMeans:
         read: the same of what the output map makes of the hidden layer.
         energy: `‖L_c‖²`, the sum of squares of all logits, each row without its mean over z.
         largest: a bound of the largest absolute logit.
+        right: the logit of the right answer of every pair.
         hidden: the hidden layer's means; None where only logits are known.
 
     """
@@ -48,6 +49,7 @@ class ClassMeans:
     read: Float[Tensor, "s z"] = field(repr=False)
     energy: float
     largest: float
+    right: Float[Tensor, "x y"] = field(repr=False)
     hidden: HiddenMeans | None
 
 
@@ -64,45 +66,53 @@ def class_means(view: CompositionView) -> ClassMeans:
     n, output = view.problem.order, view.output_map
     if output is None:
         return _means_of_logits(view)
-    sums = _HiddenSums(n, len(output))
+    sums, right = _HiddenSums(n, len(output)), torch.empty(n * n, dtype=torch.float64)
     if not view.whole:
         return _means_of_both(view, sums)
+    bias = torch.zeros(n, dtype=torch.float64) if view.output_bias is None else view.output_bias
     for classes, rows, hidden in view.hidden_blocks():
         sums.add(classes, rows % n, hidden)
+        right[rows] = (hidden @ output.T[classes, :, None])[..., 0] + bias[classes, None]
     hidden = sums.means()
     logits = view.read(sums.answer)
     centred = output - output.mean(1, keepdim=True)
     energy = float((sums.gram * (centred @ centred.T)).sum())
     largest = sums.longest * float(torch.linalg.vector_norm(output, dim=0).max())
-    if view.output_bias is not None:
-        bias = view.output_bias - view.output_bias.mean()
-        energy += n * n * float(2 * hidden.mean @ centred @ bias + bias.square().sum())
-        largest += float(view.output_bias.abs().max())
+    bias = bias - bias.mean()
+    energy += n * n * float(2 * hidden.mean @ centred @ bias + bias.square().sum())
+    largest += float(bias.abs().max())
     _check_finite(energy)
-    return ClassMeans(logits, logits, max(energy, 0.0), largest, hidden)
+    return ClassMeans(logits, logits, max(energy, 0.0), largest, right.unflatten(0, (n, n)), hidden)
 
 
 def _means_of_logits(view: CompositionView) -> ClassMeans:
     n = view.problem.order
-    logits = torch.empty(n, n, dtype=torch.float64)
+    logits, right = torch.empty(n, n, dtype=torch.float64), torch.empty(n * n, dtype=torch.float64)
     energy = largest = 0.0
     for block in view.blocks():
         logits[block.classes] = block.logits.mean(1)
+        right[block.rows] = _right(block)
         energy, largest = _add_energy(block.logits, energy, largest)
-    return ClassMeans(logits, logits, energy, largest, None)
+    return ClassMeans(logits, logits, energy, largest, right.unflatten(0, (n, n)), None)
 
 
 def _means_of_both(view: CompositionView, sums: "_HiddenSums") -> ClassMeans:
     n = view.problem.order
     logits, read = torch.empty(n, n, dtype=torch.float64), torch.empty(n, n, dtype=torch.float64)
+    right = torch.empty(n * n, dtype=torch.float64)
     energy = largest = 0.0
     for block in view.blocks():
         logits[block.classes], read[block.classes] = block.logits.mean(1), block.read.mean(1)
+        right[block.rows] = _right(block)
         energy, largest = _add_energy(block.logits, energy, largest)
         largest = max(largest, *(abs(float(end)) for end in block.read.aminmax()))
         if block.hidden is not None:
             sums.add(block.classes, block.rows % n, block.hidden)
-    return ClassMeans(logits, read, energy, largest, sums.means())
+    return ClassMeans(logits, read, energy, largest, right.unflatten(0, (n, n)), sums.means())
+
+
+def _right(block: Block) -> Float[Tensor, "s x"]:
+    return block.logits[torch.arange(len(block.classes)), :, block.classes]
 
 
 def _add_energy(logits: Float[Tensor, "s x z"], energy: float, largest: float) -> tuple[float, float]:

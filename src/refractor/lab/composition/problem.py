@@ -11,10 +11,12 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from refractor.base.errors import ArgumentError
-from refractor.groups import EntryBasis, Group, Irreps, entry_basis, real_irreps
+from refractor.base.errors import ArgumentError, BudgetError
+from refractor.groups import EntryBasis, Group, Irreps, Subgroup, entry_basis, real_irreps, subgroups
 
 OPERATIONS = ("product", "quotient")
+MOST_ELEMENTS = 1000  # of a group whose subgroups are searched
+MOST_SUBGROUPS = 2000  # of which cosets are compared; S6 has 1,455
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +51,18 @@ class Problem:
     def partners(self) -> Int[Tensor, "s x"]:
         """The y with which x has the answer w, `partners[w, x]`."""
         return self.answers.argsort(1).T.contiguous()
+
+    @cached_property
+    def subgroups(self) -> tuple[Subgroup, ...]:
+        """All subgroups but the trivial one and the group itself, largest first; none where there are too many."""
+        if self.order > MOST_ELEMENTS:
+            return ()
+        try:
+            found = subgroups(self.group, MOST_SUBGROUPS)
+        except BudgetError:
+            return ()
+        proper = [one for one in found if 1 < one.order < self.order]
+        return tuple(sorted(proper, key=lambda one: -one.order))
 
     @property
     def formula(self) -> str:

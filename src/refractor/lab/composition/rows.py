@@ -1,5 +1,6 @@
 """The rows of an analysis' table: every measure by its stable name. Those of the study keep the names of its files."""
 
+import math
 from collections.abc import Iterator
 from statistics import median
 from typing import TYPE_CHECKING
@@ -153,6 +154,28 @@ def _weight_rows(analysis: "CompositionAnalysis") -> Iterator[Measure]:
             yield _total_row(analysis, f"percent_{stem}_explained", share, what)
     for stem, share in zip(("x_embed", "y_embed"), shares.centred, strict=True):
         yield from _share_rows(analysis, f"centred_percent_{stem}", share, "the embedding without its mean")
+    if not math.isnan(analysis.weights.gradient_symmetricity):
+        yield Measure(
+            "gradient_symmetricity",
+            analysis.weights.gradient_symmetricity,
+            None,
+            "",
+            "mean cosine of a logit's gradients at the embeddings of x and y; no label is drawn from it",
+        )
+    yield Measure(
+        "distance_irrelevance",
+        analysis.weights.distance_irrelevance,
+        None,
+        "",
+        "spread of the correct logit among pairs with one x · y⁻¹ over its spread; no label is drawn from it",
+    )
+    yield Measure(
+        "circularity",
+        analysis.weights.circularity,
+        None,
+        "share",
+        "of the leading principal components of the first embedding, in one irrep each",
+    )
     yield Measure(
         "sum_of_squared_weights",
         analysis.weights.sum_of_squared_weights,
@@ -212,3 +235,11 @@ def _neuron_rows(analysis: "CompositionAnalysis") -> Iterator[Measure]:
         yield Measure(f"neurons.pure.{side}", neurons.pure, None, "neurons", meaning)
         for name, count in neurons.counts.items():
             yield Measure(f"neurons.pure.{side}.r={name}", count, None, "neurons", f"of {total}, pure in {name}")
+    cosets = analysis.weights.cosets
+    if cosets is not None:
+        total = len(cosets.first)
+        for order, count in cosets.orders.items():
+            meaning = f"of {total}, whose largest subgroup with constant cosets (up to {cosets.cut:g}) has this order"
+            yield Measure(f"neurons.cosets.order={order}", count, None, "neurons", meaning)
+        meaning = f"of {total}, with left cosets of a conjugate for y"
+        yield Measure("neurons.cosets.conjugate", sum(cosets.conjugate), None, "neurons", meaning)

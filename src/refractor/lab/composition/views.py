@@ -1,7 +1,6 @@
 """From logits, a small network of pairs, or a transformer to what the measures read."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -13,6 +12,7 @@ from refractor.base.errors import ArgumentError
 from refractor.lab.composition.networks import FoldedNetwork, LiveTransformer, SecondLayer, StoredNetwork
 from refractor.lab.composition.problem import Problem
 from refractor.lab.composition.view import CompositionView
+from refractor.lab.exact import exact_pair_network, exact_transformer
 from refractor.lab.sums import Logits, checked_rows
 from refractor.models.pair_networks import BilinearNet, OneLayerMLP, PairNetwork, QuadraticNetwork
 from refractor.models.transformer import HookedTransformer
@@ -68,9 +68,8 @@ def view_composition(model: Network, problem: Problem) -> CompositionView:
 
 
 def _view_pair_network(model: PairNetwork, problem: Problem) -> CompositionView:
-    weights = {name: weight.detach().cpu().double() for name, weight in model.named_parameters()}
-    exact = type(model)(replace(model.cfg, dtype=torch.float64, device="cpu", init_weights=False))
-    exact.load_state_dict(weights)
+    exact = exact_pair_network(model)
+    weights = {name: weight.detach() for name, weight in exact.named_parameters()}
     with torch.no_grad():
         first, second = exact.tables()
         plain_first, plain_second = exact.folded()
@@ -94,8 +93,7 @@ def _view_pair_network(model: PairNetwork, problem: Problem) -> CompositionView:
 
 def _view_transformer(model: HookedTransformer, problem: Problem) -> CompositionView:
     n = problem.order
-    exact = HookedTransformer(replace(model.cfg, dtype=torch.float64, device="cpu", init_weights=False))
-    exact.load_state_dict(model.state_dict())
+    exact = exact_transformer(model)
     weights = {name: weight.detach() for name, weight in exact.named_parameters()}
     output = None if exact.cfg.attn_only else _output_map(exact)
     network = LiveTransformer(exact, n)

@@ -1,17 +1,17 @@
-"""Learned algorithms, studied. First wing: how a network adds modulo p.
+"""Learned algorithms, studied: how a network adds modulo p, and how it composes the elements of a group.
 
-`analyse(logits, p=113)` takes anybody's logits, `analyse_network(model, task, split)` a transformer,
-`analyse_snapshots(...)` a run. Each returns labelled arrays, a table of measures and a verdict. The parts are plain
-functions on arrays.
+`analyse(logits, p=113)` or `analyse(logits, group="S5")` takes anybody's logits, `analyse_network(model, task, split)`
+a network, `analyse_snapshots(...)` a run; `load_network(name_or_folder)` finds one. Each returns labelled arrays, a
+table of measures and a verdict. The parts are plain functions on arrays; those of groups are in `lab.composition`.
 """
 
-from refractor.lab.analyse import analyse, analyse_network
 from refractor.lab.analysis import Analysis
 from refractor.lab.analytic import QuadraticNetwork, cosine_logits, quadratic_network
 from refractor.lab.conditions import Condition, Verdict
 from refractor.lab.controls import Control, random_frequency_sets
 from refractor.lab.directions import DirectionFit, direction_fits
 from refractor.lab.embedding import SingularSpectrum, frequency_circle, singular_spectrum
+from refractor.lab.entry import analyse, analyse_network, analyse_snapshots
 from refractor.lab.fourier import (
     FourierBasis,
     fourier_basis,
@@ -42,7 +42,6 @@ from refractor.lab.phases import Phase, phases
 from refractor.lab.progress import (
     Progress,
     RunAnalysis,
-    analyse_snapshots,
     label_curves,
     measure_progress,
     phases_of,

@@ -103,7 +103,7 @@ class Dots(Panel):
 
 @dataclass(frozen=True)
 class Bars(Panel):
-    """One number for each label; those in `strong` stand out."""
+    """One number for each label; those in `strong` stand out. `beside` is a second number, a tick across the bar."""
 
     kind: ClassVar[str] = "bars"
 
@@ -113,11 +113,45 @@ class Bars(Panel):
     values: list[float | None]
     strong: list[str] = field(default_factory=list)
     marks: list[Mark] = field(default_factory=list)
+    beside: list[float | None] = field(default_factory=list)
+    legend: tuple[str, str] = ("", "")
+
+
+@dataclass(frozen=True)
+class WideBars(Bars):
+    """Bars that need the whole width."""
+
+    wide: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class Band:
+    """Neighbouring rows or columns of a heat map that belong together, from `start` up to `end`, with a name."""
+
+    start: int
+    end: int
+    label: str
+    strong: bool = False
 
 
 @dataclass(frozen=True)
 class Heat(Panel):
-    """A matrix in colours; rows downwards. `labels` stand at rows and columns; counting from 0 where they are empty."""
+    """A matrix in colours; rows downwards.
+
+    Args:
+        x: what the columns are.
+        y: what the rows are.
+        data: the numbers.
+        diverging: whether the colours diverge from 0.
+        stride: rows and columns without names count from 0 in steps of this.
+        rows: names of the rows.
+        columns: names of the columns.
+        row_bands: rows that belong together; lines stand between them, names beside them.
+        column_bands: the same for columns.
+        values: names of the values 0, 1, …, where these are kinds and no amounts.
+        note: how rows and columns are sorted, where that needs saying.
+
+    """
 
     kind: ClassVar[str] = "heat"
 
@@ -126,6 +160,12 @@ class Heat(Panel):
     data: Quantised
     diverging: bool
     stride: int = 1
+    rows: list[str] = field(default_factory=list)
+    columns: list[str] = field(default_factory=list)
+    row_bands: list[Band] = field(default_factory=list)
+    column_bands: list[Band] = field(default_factory=list)
+    values: list[str] = field(default_factory=list)
+    note: str = ""
 
 
 @dataclass(frozen=True)

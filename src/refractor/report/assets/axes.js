@@ -1,7 +1,7 @@
 "use strict";
 
-// Two axes around a plot, their ticks and titles, and marked values.
-Refractor.axes = function (surface, panel, box, ends) {
+// Two axes around a plot, their ticks and titles, and marked values; the title of x leaves room for what stands `below`.
+Refractor.axes = function (surface, panel, box, ends, below = 0) {
   const { svg, scale, ticks, writeTick } = Refractor;
   const x = scale(ends.x[0], ends.x[1], box.left, box.right, panel.x.log);
   const y = scale(ends.y[0], ends.y[1], box.bottom, box.top, panel.y.log);
@@ -16,7 +16,7 @@ Refractor.axes = function (surface, panel, box, ends) {
   }
   frame.append(svg("path", { class: "rim", d: `M${box.left} ${box.bottom}H${box.right}` }));
   const middle = (box.left + box.right) / 2;
-  frame.append(svg("text", { class: "title", x: middle, y: box.bottom + 34, "text-anchor": "middle" }, panel.x.title));
+  frame.append(svg("text", { class: "title", x: middle, y: box.bottom + below + 34, "text-anchor": "middle" }, panel.x.title));
   frame.append(svg("text", { class: "title", x: 0, y: box.top - 8 }, panel.y.title));
   surface.append(frame);
   return { x, y };

@@ -9,7 +9,7 @@ const DIVERGING = {
 };
 
 Refractor.draw.heat = function (place, panel) {
-  const { html, write, bytes, readout } = Refractor;
+  const { html, write, bytes, readout, framed } = Refractor;
   const [rows, columns] = panel.data.shape;
   const values = bytes(panel.data.bytes);
   const canvas = html("canvas", { width: columns, height: rows, role: "img", "aria-label": `${panel.title}. ${panel.summary}` });
@@ -18,19 +18,23 @@ Refractor.draw.heat = function (place, panel) {
   const image = new ImageData(columns, rows);
   values.forEach((value, i) => image.data.set([...colour(colours, (value + 127) / 254), 255], 4 * i));
   canvas.getContext("2d").putImageData(image, 0, 0);
-  const value = (byte) => panel.data.offset + panel.data.scale * byte;
+  const value = (byte) => {
+    const number = panel.data.offset + panel.data.scale * byte;
+    return panel.values[Math.round(number)] ?? write(number, 3);
+  };
   const key = html("div", { class: "key" });
   const strip = html("span", { class: "strip", "aria-hidden": "true" });
   strip.style.background = `linear-gradient(to right, ${colours.map((one) => `rgb(${one.join(" ")})`).join(", ")})`;
-  key.append(html("span", {}, write(value(-127), 3)), strip, html("span", {}, write(value(127), 3)));
-  place.replaceChildren(html("p", { class: "across" }, `${panel.x.title} → (${panel.y.title} ↓)`), canvas, key);
+  key.append(html("span", {}, value(-127)), strip, html("span", {}, value(127)));
+  const axes = `${panel.x.title} → (${panel.y.title} ↓)${panel.note ? `, ${panel.note}` : ""}`;
+  place.replaceChildren(html("p", { class: "across" }, axes), framed(place, panel, canvas), key);
   const say = readout(place);
   canvas.addEventListener("pointermove", (event) => {
     const frame = canvas.getBoundingClientRect();
     const row = clamp(Math.floor(((event.clientY - frame.top) / frame.height) * rows), rows);
     const column = clamp(Math.floor(((event.clientX - frame.left) / frame.width) * columns), columns);
-    const at = `${panel.y.title} ${row * panel.stride}, ${panel.x.title} ${column * panel.stride}`;
-    say(`${at}: ${write(value(values[row * columns + column]), 3)}`);
+    const [down, across] = [panel.rows[row] ?? row * panel.stride, panel.columns[column] ?? column * panel.stride];
+    say(`${panel.y.title} ${down}, ${panel.x.title} ${across}: ${value(values[row * columns + column])}`);
   });
   canvas.addEventListener("pointerleave", () => say(""));
 };

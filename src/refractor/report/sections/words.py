@@ -1,5 +1,6 @@
 """Words that several sections share."""
 
+from refractor.lab.load import Source
 from refractor.lab.logit_fit import LogitFit
 from refractor.lab.table import Value, write
 from refractor.lab.verdict import name_set
@@ -35,3 +36,16 @@ def count(amount: int, what: str) -> str:
     ('1 neuron', '2 neurons')
     """
     return f"{amount} {what}{'' if amount == 1 else 's'}"
+
+
+def about(source: Source, questions: str) -> str:
+    """Say what was looked at, in one sentence."""
+    when = "" if source.step is None else f", after {source.step} updates"
+    return f"{source.name}{when}: {questions}."
+
+
+def warnings(source: Source) -> tuple[str, ...]:
+    """Return what a reader must know of a network before anything else."""
+    if source.run is not None and source.run.training.shuffle_labels is not None:
+        return ("This network was trained on permuted answers, a control. It is judged by the right ones.",)
+    return ()

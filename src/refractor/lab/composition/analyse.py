@@ -13,10 +13,11 @@ from refractor.lab.composition.analysis import CompositionAnalysis, RuleScores
 from refractor.lab.composition.geometry import gradient_symmetricity
 from refractor.lab.composition.keys import IrrepSet, irrep_set, key_irreps_by_embedding, key_irreps_by_similarity
 from refractor.lab.composition.losses import IrrepSets, restricted_scores
-from refractor.lab.composition.means import class_means
+from refractor.lab.composition.means import ClassMeans, class_means
+from refractor.lab.composition.neurons import RotationControl, rotation_control
 from refractor.lab.composition.parts import character_fit, row_parts
 from refractor.lab.composition.problem import Problem, problem
-from refractor.lab.composition.rep_losses import rep_losses
+from refractor.lab.composition.rep_losses import SUBSPACES, rep_losses
 from refractor.lab.composition.study_losses import study_choices, study_losses, study_removals
 from refractor.lab.composition.verdict import reach_verdict
 from refractor.lab.composition.view import CompositionView
@@ -153,8 +154,18 @@ def _measure(
         losses=losses,
         study=study_losses(view, pairs, similar, choices, losses.extra),
         weights=None if embeddings is None else weight_measures(view, means, embeddings, tuple(sets), symmetricity),
-        verdict=reach_verdict(asked, losses),
+        verdict=reach_verdict(asked, losses, _rotations(view, means, sets[0], controls, generator)),
     )
+
+
+def _rotations(
+    view: CompositionView, means: ClassMeans, keys: IrrepSet, controls: int, generator: torch.Generator | None
+) -> RotationControl | None:
+    """Compare neurons with rotated ones where every irrep is key, and where there are neurons."""
+    functions = view.first_part if view.first_part is not None or means.hidden is None else means.hidden.over_first
+    if functions is None or controls == 0 or len(keys.places) < len(view.problem.irreps) - 1:
+        return None
+    return rotation_control(functions, view.problem.basis, min(controls, SUBSPACES), control_generator(generator))
 
 
 def _rules(view: CompositionView, logits: Tensor, sets: list[IrrepSet], pairs: PairSets) -> tuple[RuleScores, ...]:

@@ -110,6 +110,8 @@ def restricted_scores(
         One `Scores` for each part.
 
     """
+    if len(choices) == 0:
+        return []
     n, answers = view.problem.order, view.problem.answers.flatten()
     totals = _Totals(len(choices), pairs)
     weights = {name: torch.bincount(answers[mask], minlength=n).double() for name, mask in pairs.members.items()}

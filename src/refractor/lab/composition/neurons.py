@@ -68,3 +68,41 @@ def neuron_irreps(functions: Float[Tensor, "n neuron"], basis: EntryBasis, cut: 
         {name: count for name, count in counts.items() if count},
         int(dead.sum()),
     )
+
+
+@dataclass(frozen=True)
+class RotationControl:
+    """How pure neurons are, beside neurons that are just as large but know nothing of the group.
+
+    Args:
+        purity: the mean, over neurons that are not dead, of the largest share of one irrep.
+        rotated: the same after random rotations of all functions of one element, which carry the irreps elsewhere.
+
+    """
+
+    purity: float
+    rotated: tuple[float, ...]
+
+
+def rotation_control(
+    functions: Float[Tensor, "n neuron"], basis: EntryBasis, count: int, generator: torch.Generator
+) -> RotationControl:
+    """Compare the purity of neurons with that under random rotations of the functions without mean.
+
+    Args:
+        functions: over (element, neuron).
+        basis: orthonormal functions on the group, by irrep.
+        count: how many rotations.
+        generator: what draws them.
+
+    """
+    coefficients = basis.columns[:, 1:].T @ functions  # the first column is the mean
+    draws = torch.randn(count, *coefficients.shape[:1] * 2, dtype=torch.float64, generator=generator)
+    rotated = basis.columns[:, 1:] @ (torch.linalg.qr(draws).Q @ coefficients)
+    return RotationControl(_mean_purity(functions, basis), tuple(_mean_purity(one, basis) for one in rotated))
+
+
+def _mean_purity(functions: Float[Tensor, "n neuron"], basis: EntryBasis) -> float:
+    found = neuron_irreps(functions, basis)
+    live = found.best.values > 0
+    return float(found.purity.values[live].mean()) if bool(live.any()) else 0.0

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refractor.groups import EntryBasis
+from refractor.groups import EntryBasis, two_sided_energies
 from refractor.lab.composition.means import HiddenMeans
 from refractor.lab.composition.problem import Problem
 from refractor.lab.composition.view import CompositionView
@@ -151,19 +151,14 @@ def two_sided_shares(view: CompositionView, hidden: HiddenMeans, places: tuple[i
     """
     problem, n = view.problem, view.problem.order
     taken = tuple(range(len(problem.irreps))) if n <= EVERY_BLOCK else (0, *places)
-    parts = [problem.basis.columns[:, problem.basis.slices[place]] for place in taken]
-    columns, sizes = torch.cat(parts, 1), [part.shape[1] for part in parts]
+    names = [problem.irreps.names[place] for place in taken]
     energies = torch.zeros(len(taken), len(taken), dtype=torch.float64)
-    for start in range(0, view.width, max(1, NEURON_BYTES // (16 * n * n))):
-        neurons = slice(start, min(view.width, start + max(1, NEURON_BYTES // (16 * n * n))))
+    step = max(1, NEURON_BYTES // (8 * n * n))
+    for start in range(0, view.width, step):
+        neurons = slice(start, min(view.width, start + step))
         table = view.hidden_table(neurons) - hidden.mean[neurons]
-        over_first = (columns.T @ table.flatten(1)).unflatten(1, table.shape[1:])  # [component of x, y, neuron]
-        coefficients = torch.einsum("iyw,yj->ijw", over_first, columns)
-        squares = coefficients.square().sum(-1)
-        energies += torch.stack(
-            [torch.stack([block.sum() for block in row.split(sizes, dim=1)]) for row in squares.split(sizes, dim=0)]
-        )
-    dims = torch.tensor(sizes, dtype=torch.float64)
+        energies += two_sided_energies(problem.basis, table, names).sum(-1)
+    dims = span_dims(problem.basis)[list(taken)]
     null = dims[:, None] * dims / (n * n - 1)
     energies[0, 0] = null[0, 0] = 0.0
     return TwoSidedShares(taken, _over(energies, hidden.energy), null)

@@ -1,11 +1,14 @@
 """The verdict: does the network compose by a few irreps? Claim, statistic, control, and what stays undecided.
 
 The four conditions of `lab.conditions` must hold for the key irreps. They are special when random subspaces of as many
-dimensions do worse and, where the group has at least 19 other sets of as many irreps, random sets of them do too. A
-table of right answers, 10 where z = x · y and 0 elsewhere, has every irrep in equal parts: it fails there, since no
-subspace is left to compare with.
+dimensions do worse and, where the group has at least 19 other sets of as many irreps, random sets of them do too.
+
+Where every irrep is key, as in networks of small groups, nothing is left to compare with: any table of right answers,
+10 where z = x · y and 0 elsewhere, has them all. Then the neurons must show it: each computes with one irrep, and more so
+than after random rotations of all functions on the group. Of logits alone nothing can be said then.
 """
 
+from refractor.lab.composition.neurons import RotationControl
 from refractor.lab.composition.problem import Problem
 from refractor.lab.composition.rep_losses import RepLoss, RepLosses
 from refractor.lab.conditions import (
@@ -31,19 +34,27 @@ UNDISTINGUISHED = (
 )
 
 
-def reach_verdict(problem: Problem, losses: RepLosses) -> Verdict:
-    """Judge a network by its restricted and excluded loss."""
+def reach_verdict(problem: Problem, losses: RepLosses, rotations: RotationControl | None = None) -> Verdict:
+    """Judge a network by its restricted and excluded loss.
+
+    Args:
+        problem: what the network was asked.
+        losses: of the key irreps.
+        rotations: how pure its neurons are, where every irrep is key and there are neurons.
+
+    """
     kept, removed, network = losses.with_mean, losses.excluded, losses.network
     where, chance = "test" if network.test is not None else "all", kept.chance_loss
     conditions = (
         answers_condition(network.unseen, where),
         enough_condition(kept.scores.unseen, where, chance, "ln n"),
         needed_condition(removed.scores.unseen, where, chance, "ln n"),
-        _special(problem, kept, removed),
+        _special(problem, kept, removed) if rotations is None else _pure(rotations),
     )
     found = all(condition.passed for condition in conditions)
     shown = name_irreps(kept.irreps, len(problem.irreps) - 1)
-    claim = f"computes {problem.formula} in {problem.group.name} with the irreps {shown}" if found else NOT_FOUND
+    how = f"the irreps {shown}" if rotations is None else f"all its irreps, {shown}, one to a neuron"
+    claim = f"computes {problem.formula} in {problem.group.name} with {how}" if found else NOT_FOUND
     rest = removed.scores.unseen
     statistic = (
         f"On {where} pairs: accuracy {network.unseen.accuracy:.4g}, loss {network.unseen.loss:.3g}; with only {shown} "
@@ -103,6 +114,16 @@ def _special(problem: Problem, kept: RepLoss, removed: RepLoss) -> Condition:
     passed = chance <= SIGNIFICANCE
     sentence = f"a random part of as many dimensions does as well with probability {chance:.3g}; {bound} is needed"
     return Condition("special", passed, chance, bound, _no_control(problem, kept) or sentence)
+
+
+def _pure(rotations: RotationControl) -> Condition:
+    chance = p_value(rotations.purity, list(rotations.rotated), low_is_good=False)
+    sentence = (
+        f"every irrep is key, so that no other set is left to compare with; but a neuron has {rotations.purity:.3g} of "
+        f"its energy in one irrep on average, and at most {max(rotations.rotated):.3g} after {len(rotations.rotated)} "
+        f"random rotations: as pure by chance with probability {chance:.3g}; at most {SIGNIFICANCE} is needed"
+    )
+    return Condition("special", chance <= SIGNIFICANCE, chance, f"at most {SIGNIFICANCE}", sentence)
 
 
 def _losses(scores: tuple[Scores, ...]) -> list[float]:

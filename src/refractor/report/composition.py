@@ -5,6 +5,7 @@ from refractor.lab.load import Source
 from refractor.report.curves import Curves
 from refractor.report.figures import Section
 from refractor.report.render import Content, render
+from refractor.report.sections.composition.circuits import circuits_section
 from refractor.report.sections.composition.hidden import hidden_section
 from refractor.report.sections.composition.irreps import irreps_section
 from refractor.report.sections.composition.neurons import neurons_section
@@ -56,6 +57,7 @@ def build_sections(source: Source, analysis: CompositionAnalysis, curves: Curves
         weights_section(analysis, name),
         hidden_section(analysis, name),
         neurons_section(analysis, name),
+        circuits_section(analysis, name),
         training_section(source, curves, analysis.pairs, chance),
         rules_section(analysis, name),
         provenance_section(source, analysis.pairs),

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -45,6 +45,8 @@ class Curves:
         keys: the frequencies, or the names of the irreps, behind the restricted and excluded losses: those of the last
             snapshot. Empty where there is none, and then these losses are missing.
         origin: where the restricted and excluded losses come from, in words.
+        similarity: for each key irrep by name, the similarity of the logits with its character.
+        learned: for each irrep, the first of these steps at which its similarity is above 0.05, in that order.
 
     """
 
@@ -52,6 +54,8 @@ class Curves:
     phases: tuple[Phase, ...] | None
     keys: tuple[int, ...] | tuple[str, ...]
     origin: str
+    similarity: Mapping[str, Curve] = field(default_factory=dict)
+    learned: Mapping[str, int] = field(default_factory=dict)
 
 
 Series = dict[str, Curve]

@@ -28,13 +28,13 @@ def composition_snippet(name: str, last: str) -> str:
     )
 
 
-def curves_snippet(name: str) -> str:
-    """Return lines that read the curves of a run."""
+def curves_snippet(name: str, last: str = "series, phases = curves.series, curves.phases") -> str:
+    """Return lines that read the curves of a run, and end with `last`, which reads `curves`."""
     return "\n".join(
         (
             "from refractor.lab import load_network",
             "from refractor.report import read_curves",
             f"curves = read_curves(load_network({name!r}))",
-            "series, phases = curves.series, curves.phases",
+            last,
         )
     )

@@ -10,13 +10,19 @@ import torch
 from refractor.base.errors import ArgumentError
 from refractor.lab.composition.analyse import analyse_composition
 from refractor.lab.composition.analysis import CompositionAnalysis
-from refractor.lab.composition.keys import LEARNING_ORDER, IrrepSet
+from refractor.lab.composition.keys import (
+    LEARNING_ORDER,
+    IrrepSet,
+    key_irreps_by_embedding,
+    key_irreps_by_similarity,
+)
 from refractor.lab.composition.losses import IrrepSets, Removal, removed_scores, restricted_scores
 from refractor.lab.composition.means import class_means
 from refractor.lab.composition.parts import character_fit, row_parts
 from refractor.lab.composition.problem import Problem, problem
 from refractor.lab.composition.shares import hidden_shares, matrix_shares
 from refractor.lab.composition.views import Network, view_composition
+from refractor.lab.composition.weights import embedding_shares
 from refractor.lab.labelled import Labelled
 from refractor.lab.pairs import PairSets
 from refractor.lab.phases import Phase
@@ -92,6 +98,17 @@ def analyse_composition_snapshots(
     return CompositionProgress(
         steps, last.keys, label_curves(steps, values), learned_irreps(steps, values), phases_of(steps, values), last
     )
+
+
+@torch.no_grad()
+def key_irreps_of(model: Network, asked: Problem) -> IrrepSet:
+    """Return the key irreps of a network by the primary rule, without its losses: cheap."""
+    view = view_composition(model, asked)
+    similarity = character_fit(class_means(view), asked).similarity
+    embeddings = embedding_shares(view)
+    if embeddings is None:
+        return key_irreps_by_similarity(similarity, asked.irreps)
+    return key_irreps_by_embedding(similarity, embeddings.centred, asked.irreps)
 
 
 @torch.no_grad()

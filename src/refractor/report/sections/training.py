@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from refractor.lab.composition.keys import LEARNING_ORDER
 from refractor.lab.load import Source
 from refractor.lab.pairs import PairSets
 from refractor.report.curves import Curve, Curves
@@ -18,6 +19,7 @@ LABELS = {
     "excluded_loss.train": "excluded loss, train",
     "sum_of_squared_weights": "Σw², all parameters",
 }
+MOST_CURVES = 8  # beside each other
 MOST_POINTS = 400  # on one curve; more cannot be told apart on a screen
 
 
@@ -82,8 +84,33 @@ def training_section(source: Source, curves: Curves | None, pairs: PairSets, cha
         curves_snippet(source.name),
         (panel,),
     )
+    figures = (figure, _similarities(source.name, curves)) if curves.similarity else (figure,)
     tables = (_phases(curves),) if curves.phases else ()
-    return Section("training", title, text, (figure,), absent, tables)
+    return Section("training", title, text, figures, absent, tables)
+
+
+def _similarities(name: str, curves: Curves) -> Figure:
+    order = ", ".join(f"{irrep} at step {step}" for irrep, step in curves.learned.items()) or "none"
+    shown = list(curves.similarity.items())[:MOST_CURVES]
+    left = len(curves.similarity) - len(shown)
+    panel = WideLines(
+        "Similarity of the logits with each key character",
+        f"Above {LEARNING_ORDER:g}: {order}.",
+        Axis("step", low=0, whole=True),
+        Axis("cosine"),
+        [Series(irrep, numbers(map(float, curve.steps)), numbers(curve.values)) for irrep, curve in shown],
+        [Mark(LEARNING_ORDER, f"{LEARNING_ORDER:g}", "y")],
+    )
+    return Figure(
+        "training-irreps",
+        "Irreps over training",
+        f"The order in which irreps are learned, by the first step at which the similarity is above {LEARNING_ORDER:g} "
+        "(the rule of the study of 2023).",
+        "What an irrep does before it shows in the logits."
+        + (f" {left} more key irreps are not drawn." if left else ""),
+        curves_snippet(name, "similarity, learned = curves.similarity, curves.learned"),
+        (panel,),
+    )
 
 
 def thin(curve: Curve) -> Curve:

@@ -7,12 +7,11 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from refractor.base.errors import BudgetError
-from refractor.groups import Group, Subgroup, conjugacy_classes, left_cosets, right_cosets, subgroup_classes
+from refractor.groups import Group, Subgroup, conjugacy_classes, left_cosets, right_cosets
+from refractor.lab.composition.problem import Problem
 from refractor.report.figures import Band
 from refractor.report.sections.heat import MOST_CELLS
 
-MOST_SUBGROUPS = 2000  # S6 has 1,455
 MOST_BANDS = 40  # more names than these say nothing
 
 
@@ -53,16 +52,17 @@ def arranged(group: Group, blocks: Int[Tensor, " n"], labels: Sequence[str], wha
     numbers, sizes = blocks[drawn].unique_consecutive(return_counts=True)
     for number, size in zip(numbers.tolist(), sizes.tolist(), strict=True):
         start = bands[-1].end if bands else 0
-        bands.append(Band(start, start + size, labels[number]))
+        bands.append(Band(start, start + int(size), labels[int(number)]))
     names = [group.labels[element] for element in drawn.tolist()]
     return Arrangement(what, drawn, names, bands if 1 < len(bands) <= MOST_BANDS else [], stride)
 
 
-def by_class(group: Group) -> Arrangement:
+def by_class(problem: Problem) -> Arrangement:
     """Order the elements by conjugacy class; a class is named by its least element.
 
     Elements of an abelian group, where every class has one element, keep their order.
     """
+    group = problem.group
     classes = conjugacy_classes(group)
     if group.is_abelian:
         return arranged(group, torch.zeros(group.order, dtype=torch.int64), [""], "in their own order")
@@ -94,16 +94,3 @@ def coset_names(subgroup: Subgroup, cosets: Int[Tensor, " n"], side: str) -> lis
     own = int(cosets[group.identity])
     first = [int((cosets == number).nonzero()[0]) for number in range(subgroup.index)]
     return ["H" if number == own else side.replace("x", group.labels[element]) for number, element in enumerate(first)]
-
-
-def large_subgroup(group: Group) -> Subgroup | None:
-    """Return the largest proper subgroup, of several one of the class that comes first; None for none but {1}.
-
-    Groups with more than 2000 subgroups have none, here.
-    """
-    try:
-        classes = subgroup_classes(group, MOST_SUBGROUPS)
-    except BudgetError:
-        return None
-    found = [members[0] for members in classes if 1 < members[0].order < group.order]
-    return max(found, key=lambda one: one.order, default=None)

@@ -9,7 +9,7 @@ from refractor.lab.composition.analysis import CompositionAnalysis
 from refractor.lab.composition.neurons import PURE, NeuronIrreps
 from refractor.report.encode import numbers
 from refractor.report.figures import Axis, Bars, Figure, Heat, Lines, Mark, Panel, Section, Series
-from refractor.report.sections.composition.arrangement import Arrangement, by_class
+from refractor.report.sections.composition.arrangement import Arrangement, by_class, by_coset
 from refractor.report.sections.composition.maps import map_of_pairs
 from refractor.report.sections.composition.words import irrep_axis, short_names
 from refractor.report.sections.words import MOST_PANELS
@@ -45,8 +45,11 @@ def neurons_section(analysis: CompositionAnalysis, name: str) -> Section:
     over_pairs = Figure(
         "neurons-pairs",
         "Activation of single neurons over all pairs",
-        "The clearest neuron of each irrep, and the one that fits its irrep worst.",
-        "The typical neuron: these are the extremes. The colours of each map span its own range.",
+        "The clearest neuron of each irrep, and the one that fits its irrep worst. Where there is a subgroup on whose "
+        "cosets what x and y give is constant (up to 1% of the variance), elements of one coset stand together: then "
+        "blocks of one colour mean that the neuron sees only cosets. Otherwise elements are sorted by conjugacy class.",
+        "The typical neuron: these are the extremes. That blocks can be drawn does not say that the network thinks in "
+        "cosets: a function in one irrep may be constant on cosets too. The colours of each map span its own range.",
         composition_snippet(name, "neuron = analysis.view.hidden_table(slice(0, 1))[..., 0]  # over (x, y)"),
         tuple(panels),
     )
@@ -121,6 +124,12 @@ def activation(analysis: CompositionAnalysis, neuron: int, x: Tensor, y: Tensor)
 
 
 def _arrangements(analysis: CompositionAnalysis, neuron: int) -> tuple[Arrangement, Arrangement]:
-    """Return the orders of x and y in which a neuron is drawn."""
-    order = by_class(analysis.problem.group)
-    return order, order
+    """Return the orders of x and y in which a neuron is drawn: by right cosets H x and left cosets y K, or by class."""
+    weights, order = analysis.weights, by_class(analysis.problem)
+    cosets = None if weights is None else weights.cosets
+    if cosets is None:
+        return order, order
+    h, k = int(cosets.first[neuron]), int(cosets.second[neuron])
+    if h < 0 or k < 0:
+        return order, order
+    return by_coset(cosets.subgroups[h], left=False), by_coset(cosets.subgroups[k], left=True)

@@ -5,7 +5,7 @@ import torch
 from refractor.groups import conjugacy_classes, left_cosets
 from refractor.lab.composition.analysis import CompositionAnalysis
 from refractor.report.figures import Figure, Heat, Section
-from refractor.report.sections.composition.arrangement import by_class, by_coset, coset_names, large_subgroup
+from refractor.report.sections.composition.arrangement import by_class, by_coset, coset_names
 from refractor.report.sections.composition.maps import map_of_pairs
 from refractor.report.snippets import composition_snippet
 
@@ -20,7 +20,11 @@ def table_section(analysis: CompositionAnalysis, name: str) -> Section:
         "from the network."
     )
     by_coset_map = _by_coset(analysis)
-    absent = () if by_coset_map else (f"{group.name} has no subgroup between the trivial one and itself to sort by.",)
+    absent = (
+        ()
+        if by_coset_map
+        else (f"{group.name} has no subgroup between the trivial one and itself, or too many to search.",)
+    )
     figure = Figure(
         "table-answers",
         f"{formula} over all pairs",
@@ -47,7 +51,7 @@ def _see(analysis: CompositionAnalysis, *, with_cosets: bool) -> str:
 
 def _answers(analysis: CompositionAnalysis) -> Heat:
     problem = analysis.problem
-    order = by_class(problem.group)
+    order = by_class(problem)
     answers = problem.answers[order.elements][:, order.elements]
     if problem.group.is_abelian:
         kinds = problem.group.labels if problem.order <= 250 else ()  # a byte holds 255 kinds
@@ -58,10 +62,9 @@ def _answers(analysis: CompositionAnalysis) -> Heat:
 
 
 def _by_coset(analysis: CompositionAnalysis) -> Heat | None:
-    group = analysis.problem.group
-    subgroup = large_subgroup(group)
-    if subgroup is None:
+    if not analysis.problem.subgroups:
         return None
+    subgroup = analysis.problem.subgroups[0]
     order, cosets = by_coset(subgroup, left=True), left_cosets(subgroup)
     values = cosets[analysis.problem.answers[order.elements][:, order.elements]]
     title = f"Left coset of the answer, of a subgroup H of order {subgroup.order}"

@@ -166,3 +166,10 @@ def test_a_description_that_means_nothing_is_refused(tmp_path: Path) -> None:
 
 def test_the_classes_are_those_of_the_architectures() -> None:
     assert set(CLASSES.values()) == {OneLayerMLP, BilinearNet, QuadraticNetwork}
+
+
+def test_reading_a_network_draws_no_random_numbers(tmp_path: Path) -> None:
+    run = train(TASK, replace(MLP, seed=None), replace(TRAINING, steps=1), tmp_path / "run")
+    before = torch.get_rng_state()
+    run.load_model()
+    assert torch.equal(before, torch.get_rng_state())

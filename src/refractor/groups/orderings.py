@@ -1,8 +1,8 @@
 """Named orders of elements: that in which the published networks number the permutations.
 
 The networks of Chughtai, Chan and Nanda (2023) number permutations as SymPy lists them by coset rank along a base and
-strong generating set. An element is `u_0[u_1[u_2[…]]]`, u_i a representative that takes the i-th base point to a point of
-its orbit; points are sorted, and the orbit of the first base point runs fastest. The representatives follow from the
+strong generating set. An element is `u_0[u_1[u_2[…]]]`, u_i a representative that takes the i-th base point to a point
+of its orbit; points are sorted, and the orbit of the first base point runs fastest. The representatives follow from the
 details of an algorithm, so they are written down here, as array forms; a hash guards them.
 """
 

@@ -3,9 +3,9 @@
 The four conditions of `lab.conditions` must hold for the key irreps. They are special when random subspaces of as many
 dimensions do worse and, where the group has at least 19 other sets of as many irreps, random sets of them do too.
 
-Where every irrep is key, as in networks of small groups, nothing is left to compare with: any table of right answers,
-10 where z = x · y and 0 elsewhere, has them all. Then the neurons must show it: each computes with one irrep, and more so
-than after random rotations of all functions on the group. Of logits alone nothing can be said then.
+Where every irrep is key, as in networks of small groups, nothing is left to compare with: any table of right
+answers, 10 where z = x · y and 0 elsewhere, has them all. Then the neurons must show it: each computes with one irrep,
+and more so than after random rotations of all functions on the group. Of logits alone nothing can be said then.
 """
 
 from refractor.lab.composition.neurons import RotationControl

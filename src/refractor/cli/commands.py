@@ -10,6 +10,7 @@ from refractor.base.errors import StoreError
 if TYPE_CHECKING:
     from refractor.checkpoints import Verification
     from refractor.lab import Analysis, Source
+    from refractor.lab.composition import CompositionAnalysis
 
 
 def version() -> str:
@@ -38,7 +39,7 @@ def measure_json(model: str) -> str:
         "model": source.name,
         "step": source.step,
         "task": source.task.name,
-        "p": analysis.p,
+        **_questions(analysis),
         "finding": analysis.finding,
         "verdict": analysis.verdict.claim,
         "measures": analysis.table().to_dicts(),
@@ -49,17 +50,55 @@ def measure_json(model: str) -> str:
 def measure_text(model: str) -> str:
     """Return the same for people."""
     source, analysis = _analyse(model)
-    return "\n".join([f"{source.name}, step {source.step}", analysis.finding, "", str(analysis.table())])
+    when = "" if source.step is None else f", step {source.step}"
+    return "\n".join([f"{source.name}{when}", analysis.finding, "", str(analysis.table())])
 
 
-def _analyse(model: str) -> tuple["Source", "Analysis"]:
+def _questions(analysis: "Analysis | CompositionAnalysis") -> dict[str, Any]:
+    """Return what the network was asked: a modulus, or a group."""
+    from refractor.lab import Analysis
+
+    if isinstance(analysis, Analysis):
+        return {"p": analysis.p}
+    problem = analysis.problem
+    return {"group": problem.group.name, "order": problem.order, "operation": problem.operation}
+
+
+def _analyse(model: str) -> tuple["Source", "Analysis | CompositionAnalysis"]:
     from rich.console import Console
 
-    from refractor.lab import analyse_network, load_network
+    from refractor.lab import load_network
+    from refractor.lab.wings import analyse_source
 
     with Console(stderr=True).status(f"measuring {model} …"):
         source = load_network(model)
-        return source, analyse_network(*source.modular(), source.split)
+        return source, analyse_source(source)
+
+
+def universality(models: list[str], form: str, out: Path | None) -> str:
+    """Return the table of the study of universality, or write it and return the path.
+
+    Raises:
+        StoreError: it cannot be written there.
+        UnknownNameError: there is no such form.
+
+    """
+    from rich.console import Console
+
+    from refractor.lab import load_network
+    from refractor.lab.composition.universality import study_row, study_table_of
+    from refractor.report.files import write_text
+    from refractor.report.universality import check_form, universality_table
+
+    check_form(form)
+    sources = [load_network(model) for model in models]
+    rows = []
+    with Console(stderr=True).status("measuring …") as status:
+        for source in sources:
+            status.update(f"measuring {source.name} …")
+            rows.append(study_row(source))
+    text = universality_table(study_table_of(rows), form)
+    return text.rstrip("\n") if out is None else str(write_text(out, text))
 
 
 def verify(model: str, dtype: str, processed: bool) -> "Verification":

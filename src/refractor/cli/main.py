@@ -38,7 +38,9 @@ def _option(text: str, default: str | bool = False, panel: str = NETWORK) -> Any
 
 
 MODEL = "modular-addition-113"
-Model = Annotated[str, typer.Argument(help="A bundled network (also MODEL@STEP), or the folder of a run.")]
+Model = Annotated[
+    str, typer.Argument(help="A bundled network (also MODEL@STEP), or the folder of a run, also of the 2023 study.")
+]
 
 
 def _version(wanted: bool | None) -> None:
@@ -73,6 +75,16 @@ def measure(
 ) -> None:
     """Print every measure of a network by its name, each with its control."""
     typer.echo(commands.measure_json(model) if as_json else commands.measure_text(model))
+
+
+@app.command(epilog=EPILOG)
+def universality(
+    models: Annotated[list[str], typer.Argument(help="Networks that compose elements of groups: names or folders.")],
+    form: Annotated[str, typer.Option("--format", "-f", help="text, csv, latex or html.")] = "text",
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The file to write; else it is printed.")] = None,
+) -> None:
+    """Make the table of the 2023 study of universality: each network, and means; published figures beside ours."""
+    typer.echo(commands.universality(models, form, out))
 
 
 @app.command(epilog=EPILOG)

@@ -136,6 +136,13 @@ def measure_composition_progress(model: Network, asked: Problem, keys: IrrepSet,
     return {**values, "sum_of_squared_weights": sum_of_squared_weights(view.weights)}
 
 
+@torch.no_grad()
+def similarities(model: Network, asked: Problem) -> dict[str, float]:
+    """Return the similarity of a network's logits with the character of each irrep but the trivial one: cheap."""
+    similarity = character_fit(class_means(view_composition(model, asked)), asked).similarity
+    return {name: float(similarity[i]) for i, name in enumerate(asked.irreps.names) if i}
+
+
 def learned_irreps(steps: tuple[int, ...], curves: Mapping[str, list[float]]) -> dict[str, int]:
     """Return the irreps in the order in which their similarity first rose above 0.05, with the step.
 

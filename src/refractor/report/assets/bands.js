@@ -31,7 +31,7 @@ Refractor.framed = function (place, panel, canvas) {
   return holder;
 };
 
-const LETTER = 6.2; // pixels that a letter takes, about
+const LETTER = 6.9; // pixels that a letter takes, about
 const LINE = 10; // pixels between two lines of names
 const LEAST_BAND = 5; // pixels below which many lines would hide the colours
 

@@ -72,13 +72,20 @@ def by_class(problem: Problem) -> Arrangement:
     return arranged(group, classes.index, names, "by conjugacy class")
 
 
-def by_coset(subgroup: Subgroup, *, left: bool) -> Arrangement:
-    """Order the elements by the left cosets x H, or the right cosets H x, of a subgroup H."""
-    group = subgroup.group
+def by_coset(subgroup: Subgroup, *, left: bool, letters: str = "xH") -> Arrangement:
+    """Order the elements by the left cosets x H, or the right cosets H x, of a subgroup H.
+
+    Args:
+        subgroup: H.
+        left: which cosets.
+        letters: what an element and the subgroup are called.
+
+    """
+    element, name = letters
     cosets = left_cosets(subgroup) if left else right_cosets(subgroup)
-    side = "x H" if left else "H x"
-    which = f"by {'left' if left else 'right'} cosets {side}, H of order {subgroup.order}"
-    return arranged(group, cosets, coset_names(subgroup, cosets, side), which)
+    side = f"{element} {name}" if left else f"{name} {element}"
+    what = f"by {'left' if left else 'right'} cosets {side}, {name} of order {subgroup.order}"
+    return arranged(subgroup.group, cosets, coset_names(subgroup, cosets, side), what)
 
 
 def coset_names(subgroup: Subgroup, cosets: Int[Tensor, " n"], side: str) -> list[str]:

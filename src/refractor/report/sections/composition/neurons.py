@@ -132,4 +132,4 @@ def _arrangements(analysis: CompositionAnalysis, neuron: int) -> tuple[Arrangeme
     h, k = int(cosets.first[neuron]), int(cosets.second[neuron])
     if h < 0 or k < 0:
         return order, order
-    return by_coset(cosets.subgroups[h], left=False), by_coset(cosets.subgroups[k], left=True)
+    return by_coset(cosets.subgroups[h], left=False), by_coset(cosets.subgroups[k], left=True, letters="yK")

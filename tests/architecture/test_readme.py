@@ -20,8 +20,10 @@ def test_the_examples_run_one_after_the_other(capsys: pytest.CaptureFixture[str]
     assert len(promised) == 6
     assert lines[: len(promised)] == promised
     assert lines[len(promised)].startswith("S of [1, 4, 114, 113] from 4 factors: ")
-    assert lines[-2].startswith("Keeping only frequencies {")
-    assert lines[-1].startswith("computes a + b mod 113 with the frequencies {")
+    assert lines[-4].startswith("Keeping only frequencies {")
+    assert lines[-3].startswith("computes a + b mod 113 with the frequencies {")
+    assert lines[-2].startswith("computes x · y in S5 with the irreps {")
+    assert lines[-1].startswith("Irreps(SL(2,7): trivial, ")
     assert names["edited"] is not None
 
 

@@ -87,8 +87,9 @@ def _settled(
         Credit of the rows that are settled, and which are not.
 
     """
-    leads = 2 * own.pow(POWER) > powers * (1 + SLACK)
-    trails = own.pow(POWER - 1) < powers * (1 - SLACK)
+    cube = own * own * own
+    leads = 2 * cube * own > powers * (1 + SLACK)
+    trails = cube < powers * (1 - SLACK)
     return leads.double(), ~(leads | trails)
 
 

@@ -87,7 +87,7 @@ class NeuronCosets:
 def neuron_cosets(
     first: Float[Tensor, "n neuron"],
     second: Float[Tensor, "n neuron"],
-    candidates: Sequence[Subgroup],
+    classes: Sequence[Sequence[Subgroup]],
     cut: float = CUT,
 ) -> NeuronCosets:
     """Find, for each neuron, the largest subgroup whose cosets explain it.
@@ -95,7 +95,7 @@ def neuron_cosets(
     Args:
         first: each neuron's function of x: what x adds before the nonlinearity.
         second: its function of y.
-        candidates: subgroups, largest first.
+        classes: subgroups, conjugate ones together, largest first.
         cut: how much of the variance may be left within cosets.
 
     Raises:
@@ -103,13 +103,14 @@ def neuron_cosets(
 
     """
     check_float("cut", cut, least=0)
+    candidates = [one for each in classes for one in each]
+    class_of = torch.tensor([number for number, each in enumerate(classes) for _ in each])
     sides = [
         _largest(functions.double(), candidates, cut, right) for functions, right in ((first, True), (second, False))
     ]
     (h, left), (k, _) = sides
-    pairs = list(zip(h.tolist(), k.tolist(), strict=True))
-    related = {pair: min(pair) >= 0 and _are_conjugate(*(candidates[place] for place in pair)) for pair in set(pairs)}
-    return NeuronCosets(tuple(candidates), h, k, left, tuple(related[pair] for pair in pairs), cut)
+    conjugate = tuple((class_of[h] == class_of[k]).logical_and(h >= 0).logical_and(k >= 0).tolist())
+    return NeuronCosets(tuple(candidates), h, k, left, conjugate, cut)
 
 
 def _largest(
@@ -165,13 +166,3 @@ def _between(
     inside = least[:, None, :] == leads.nonzero()[:, 1].unflatten(0, (len(batch), -1))[..., None]
     sums = inside.double() @ centred  # [subgroup, coset, neuron]
     return sums.square().sum(1) / members.shape[1]
-
-
-def _are_conjugate(one: Subgroup, other: Subgroup) -> bool:
-    """Whether g⁻¹ H g = K for some g: compare the members of all conjugates at once."""
-    if one.order != other.order:
-        return False
-    group, members = one.group, list(one.members)
-    elements = torch.arange(group.order)
-    conjugates = group.table[group.table[group.inverses[:, None], torch.tensor(members)], elements[:, None]]
-    return bool(other.mask[conjugates].all(1).any())

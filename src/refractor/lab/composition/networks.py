@@ -17,11 +17,11 @@ Activations = tuple[Float[Tensor, "rows neuron"] | None, Float[Tensor, "rows z"]
 Combine = Callable[[Tensor, Tensor], Tensor]
 
 COMBINE: dict[str, Combine] = {
-    "relu": lambda a, b: (a + b).relu_(),
-    "square": lambda a, b: (a + b).square_(),
-    "product": lambda a, b: a * b,
+    "relu": lambda a, b: a.add_(b).relu_(),
+    "square": lambda a, b: a.add_(b).square_(),
+    "product": lambda a, b: a.mul_(b),
 }
-"""How what x gives and what y gives become a hidden layer."""
+"""How what x gives and what y gives become a hidden layer, in the place of the first."""
 
 
 class PairNetwork(ABC):
@@ -96,11 +96,18 @@ class FoldedNetwork(PairNetwork):
     def hidden_rows(self, first: Rows, second: Rows, neurons: slice) -> Float[Tensor, "rows neuron"]:
         """Compute some neurons."""
         if self.second_layer is None:
-            return COMBINE[self.combine](self.first_part[:, neurons][first], self.second_part[:, neurons][second])
-        below = COMBINE[self.combine](self.first_part[first], self.second_part[second])
+            return self._joined(first, second, neurons)
+        below = self._joined(first, second, slice(None))
         before = below @ self.second_layer.weight[:, neurons]
         bias = self.second_layer.bias
         return (before if bias is None else before + bias[neurons]).relu_()
+
+    def _joined(self, first: Rows, second: Rows, neurons: slice) -> Float[Tensor, "rows neuron"]:
+        parts = (
+            self.first_part[:, neurons].index_select(0, first),
+            self.second_part[:, neurons].index_select(0, second),
+        )
+        return COMBINE[self.combine](*parts)
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from refractor.base.errors import ArgumentError, BudgetError
-from refractor.groups import EntryBasis, Group, Irreps, Subgroup, entry_basis, real_irreps, subgroups
+from refractor.groups import EntryBasis, Group, Irreps, Subgroup, entry_basis, real_irreps, subgroup_classes
 
 OPERATIONS = ("product", "quotient")
 MOST_ELEMENTS = 1000  # of a group whose subgroups are searched
@@ -53,16 +53,19 @@ class Problem:
         return self.answers.argsort(1).T.contiguous()
 
     @cached_property
-    def subgroups(self) -> tuple[Subgroup, ...]:
-        """All subgroups but the trivial one and the group itself, largest first; none where there are too many."""
+    def subgroups(self) -> tuple[tuple[Subgroup, ...], ...]:
+        """All subgroups but the trivial one and the group itself, conjugate ones together, largest first.
+
+        None where there are too many.
+        """
         if self.order > MOST_ELEMENTS:
             return ()
         try:
-            found = subgroups(self.group, MOST_SUBGROUPS)
+            found = subgroup_classes(self.group, MOST_SUBGROUPS)
         except BudgetError:
             return ()
-        proper = [one for one in found if 1 < one.order < self.order]
-        return tuple(sorted(proper, key=lambda one: -one.order))
+        proper = [each for each in found if 1 < each[0].order < self.order]
+        return tuple(sorted(proper, key=lambda each: -each[0].order))
 
     @property
     def formula(self) -> str:

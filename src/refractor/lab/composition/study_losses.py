@@ -6,12 +6,14 @@
 - `total_…`: for all irreps whose similarity is above 0.005 together.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from refractor.lab.composition.keys import IrrepSet
 from refractor.lab.composition.losses import IrrepSets, Removal, restricted_scores
 from refractor.lab.composition.means import ClassMeans
 from refractor.lab.composition.parts import CharacterFit, character_parts, row_parts
+from refractor.lab.composition.rep_losses import RepLoss, RepLosses
 from refractor.lab.composition.view import CompositionView
 from refractor.lab.pairs import PairSets
 from refractor.lab.scores import Scores
@@ -55,11 +57,12 @@ def study_choices(
     view: CompositionView, means: ClassMeans, fit: CharacterFit, keys: IrrepSet
 ) -> tuple[IrrepSets, IrrepSets | None]:
     """Return the parts that the study keeps or removes: along the characters, and of the hidden layer."""
-    sets = [list(keys.places), *([place] for place in range(len(view.problem.irreps)))]
-    characters = IrrepSets(character_parts(fit, view.problem), sets)
+    together, each = [list(keys.places)], [[place] for place in range(len(view.problem.irreps))]
+    characters = IrrepSets(character_parts(fit, view.problem), together + each)
     if not view.width:
         return characters, None
-    return characters, IrrepSets(row_parts(means.read, view.problem.basis), sets)
+    # Where the hidden layer gives all of the logits, single irreps are measured with them: see `rep_losses`.
+    return characters, IrrepSets(row_parts(means.read, view.problem.basis), together + ([] if view.whole else each))
 
 
 def study_removals(characters: IrrepSets, hidden: IrrepSets | None) -> list[Removal]:
@@ -72,7 +75,7 @@ def study_losses(
     pairs: PairSets,
     keys: IrrepSet,
     choices: tuple[IrrepSets, IrrepSets | None],
-    removed: tuple[tuple[Scores, ...], ...],
+    losses: RepLosses,
 ) -> StudyLosses:
     """Collect the losses.
 
@@ -81,18 +84,18 @@ def study_losses(
         pairs: train and test pairs.
         keys: the irreps that are key by the study's rule.
         choices: what `study_choices` gave.
-        removed: the scores of `study_removals`.
+        losses: of the network's own logits, measured with the scores of `study_removals` as extra.
 
     """
     characters, hidden = choices
 
-    def loss(scores: tuple[Scores, ...] | list[Scores]) -> StudyLoss:
-        return StudyLoss(scores[0], tuple(scores[1:]))
+    def loss(scores: Sequence[Scores], like: RepLoss) -> StudyLoss:
+        return StudyLoss(scores[0], tuple(scores[1:]) or tuple(like.each.values()))
 
     return StudyLosses(
         keys,
-        None if hidden is None else loss(restricted_scores(hidden, pairs, view)),
-        None if hidden is None else loss(removed[1]),
-        loss(restricted_scores(characters, pairs, view)),
-        loss(removed[0]),
+        None if hidden is None else loss(restricted_scores(hidden, pairs, view), losses.restricted),
+        None if hidden is None else loss(losses.extra[1], losses.excluded),
+        loss(restricted_scores(characters, pairs, view), losses.restricted),
+        loss(losses.extra[0], losses.excluded),
     )

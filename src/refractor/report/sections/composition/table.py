@@ -64,7 +64,7 @@ def _answers(analysis: CompositionAnalysis) -> Heat:
 def _by_coset(analysis: CompositionAnalysis) -> Heat | None:
     if not analysis.problem.subgroups:
         return None
-    subgroup = analysis.problem.subgroups[0]
+    subgroup = analysis.problem.subgroups[0][0]
     order, cosets = by_coset(subgroup, left=True), left_cosets(subgroup)
     values = cosets[analysis.problem.answers[order.elements][:, order.elements]]
     title = f"Left coset of the answer, of a subgroup H of order {subgroup.order}"

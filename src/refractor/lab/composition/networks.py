@@ -135,10 +135,12 @@ class LiveTransformer(PairNetwork):
         hidden, logits = [], []
         tokens = torch.stack([first, second, torch.full_like(first, self.n)], dim=1)
         for part in tokens.split(ROWS):
-            output, cache = self.model.run_with_cache(part, names_filter=[name] if has_mlp else [])
+            if not has_mlp:
+                logits.append(self.model(part)[:, -1].clone())
+                continue
+            output, cache = self.model.run_with_cache(part, names_filter=[name])
             logits.append(output[:, -1].clone())
-            if has_mlp:
-                hidden.append(cache[name][:, -1].clone())
+            hidden.append(cache[name][:, -1].clone())
         return torch.cat(hidden) if has_mlp else None, torch.cat(logits)
 
     def hidden_rows(self, first: Rows, second: Rows, neurons: slice) -> Float[Tensor, "rows neuron"]:

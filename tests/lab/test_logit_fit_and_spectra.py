@@ -290,6 +290,8 @@ def test_quadratic_network_is_its_formula() -> None:
     a, b, c = 3, 5, 4
     hidden = (network.first[a] + network.second[b]) ** 2
     assert float(network.logits()[a, b, c]) == pytest.approx(float(hidden @ network.output[:, c]))
+    run = network.network()(torch.tensor([[a, b]]))
+    torch.testing.assert_close(run[0], network.logits()[a, b])
     for weights in (network.first, network.second, network.output.T):
         torch.testing.assert_close(weights.square().sum(0), torch.full((3,), p / 2, dtype=torch.float64))
     with pytest.raises(ArgumentError, match="frequencies must have at least one"):

@@ -6,7 +6,7 @@ table of measures and a verdict. The parts are plain functions on arrays; those 
 """
 
 from refractor.lab.analysis import Analysis
-from refractor.lab.analytic import QuadraticNetwork, cosine_logits, quadratic_network
+from refractor.lab.analytic import GromovNetwork, cosine_logits, quadratic_network
 from refractor.lab.conditions import Condition, Verdict
 from refractor.lab.controls import Control, random_frequency_sets
 from refractor.lab.directions import DirectionFit, direction_fits
@@ -65,6 +65,7 @@ __all__ = [
     "DirectionFit",
     "FourierBasis",
     "FrequencyMixer",
+    "GromovNetwork",
     "KeyFrequencies",
     "Labelled",
     "LogitFit",
@@ -78,7 +79,6 @@ __all__ = [
     "Phase",
     "Progress",
     "PublishedRun",
-    "QuadraticNetwork",
     "Residual",
     "RuleResult",
     "RunAnalysis",

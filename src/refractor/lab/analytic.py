@@ -12,6 +12,7 @@ from refractor.base.errors import ArgumentError
 from refractor.lab.logit_fit import cosine_table
 from refractor.lab.operations import sum_index
 from refractor.lab.projection import check_frequencies
+from refractor.models.pair_networks import PairNetworkConfig, QuadraticNetwork
 
 
 def cosine_logits(p: int, amplitudes: Mapping[int, float], operation: str = "addition") -> Float[Tensor, "p p p"]:
@@ -38,7 +39,7 @@ def cosine_logits(p: int, amplitudes: Mapping[int, float], operation: str = "add
 
 
 @dataclass(frozen=True, eq=False)
-class QuadraticNetwork:
+class GromovNetwork:
     """A two-layer network of quadratic units whose weights are cosines (Gromov 2023, "Grokking modular arithmetic").
 
     `hidden_k = (U[a, k] + V[b, k])²`, `logits_c = sum_k hidden_k W[k, c]`, with
@@ -65,6 +66,15 @@ class QuadraticNetwork:
         """Return the activations of all pairs, a-major."""
         return (self.first[:, None] + self.second).square().flatten(0, 1)
 
+    def network(self) -> QuadraticNetwork:
+        """Return it as a network that can be run, hooked and analysed as composition in C_p."""
+        width = len(self.frequencies)
+        model = QuadraticNetwork(
+            PairNetworkConfig(architecture="quadratic", n=self.p, d_hidden=width, dtype="float64", init_weights=False)
+        )
+        model.load_state_dict({"U": self.first, "V": self.second, "W": self.output})
+        return model
+
     def logits(self) -> Float[Tensor, "p p p"]:
         """Return the logits over (a, b, c)."""
         return (self.hidden() @ self.output).reshape(self.p, self.p, self.p)
@@ -72,7 +82,7 @@ class QuadraticNetwork:
 
 def quadratic_network(
     p: int, width: int, generator: torch.Generator, frequencies: Iterable[int] | None = None
-) -> QuadraticNetwork:
+) -> GromovNetwork:
     """Write down Gromov's network with random frequencies and phases.
 
     Args:
@@ -100,4 +110,4 @@ def quadratic_network(
     phases = torch.rand(2, width, dtype=torch.float64, generator=generator) * (2 * torch.pi)
     angle = (torch.arange(p)[:, None] * sigma % p).double() * (2 * torch.pi / p)
     first, second = torch.cos(angle + phases[0]), torch.cos(angle + phases[1])
-    return QuadraticNetwork(p, sigma, first, second, torch.cos(angle + phases.sum(0)).T.contiguous())
+    return GromovNetwork(p, sigma, first, second, torch.cos(angle + phases.sum(0)).T.contiguous())

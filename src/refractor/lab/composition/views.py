@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -118,8 +117,3 @@ def _view_transformer(model: HookedTransformer, problem: Problem) -> Composition
 def _output_map(model: HookedTransformer) -> Float[Tensor, "neuron z"]:
     """Return `W_out W_U` of the last layer."""
     return model.blocks[-1].mlp.W_out @ model.unembed.W_U
-
-
-def is_logits(network: object) -> bool:
-    """Whether something is an array of logits and no network."""
-    return isinstance(network, Tensor | np.ndarray)

@@ -1,9 +1,7 @@
 """Reports: what stands on the page, that everything on it is escaped, and that odd networks get a page too."""
 
-import base64
 import math
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,13 +10,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pages import ODD, Page, trained
+from pages import ODD, Page, decoded, drawn_numbers, run_snippet, trained
 
 from refractor.base.errors import ArgumentError, CheckpointError, RefractorError, StoreError
 from refractor.lab import analyse_network, load_network
 from refractor.models.bundle import bundled_folder, bundled_names
 from refractor.report import build_report, read_curves, write_report
-from refractor.report.encode import LEVELS, Quantised, plain, quantise
+from refractor.report.encode import LEVELS, plain, quantise
 from refractor.report.modular import build_sections
 from refractor.report.sections.mixer import kept_operands
 from refractor.report.snippets import MOST_LINES
@@ -39,12 +37,6 @@ def page_of(source: str | Path) -> Page:
 @pytest.fixture(scope="module")
 def small_page(small_run: Path) -> Page:
     return page_of(small_run)
-
-
-def decoded(quantised: dict[str, Any] | Quantised) -> torch.Tensor:
-    parts = quantised if isinstance(quantised, dict) else quantised.__dict__
-    raw = torch.frombuffer(bytearray(base64.b64decode(parts["bytes"])), dtype=torch.int8)
-    return parts["offset"] + parts["scale"] * raw.double().reshape(list(parts["shape"]))
 
 
 # The page as a whole
@@ -112,12 +104,6 @@ def test_every_panel_has_data_and_a_place(small_page: Page) -> None:
 
 
 # Snippets
-
-
-def run_snippet(snippet: str) -> dict[str, Any]:
-    space: dict[str, Any] = {}
-    exec(compile(snippet, "snippet", "exec"), space)
-    return space
 
 
 def test_every_snippet_is_short_and_runs(small_page: Page) -> None:
@@ -271,24 +257,6 @@ def test_odd_networks_get_a_page_without_gaps(odd_run: Path) -> None:
     for snippet in page.snippets:
         assert len(snippet.splitlines()) <= MOST_LINES
         run_snippet(snippet)
-
-
-def drawn_numbers(panel: dict[str, Any]) -> Iterator[list[float | None]]:
-    if panel["kind"] in {"lines", "dots"}:
-        assert panel["series"], f"{panel['title']} has no series"
-        for series in panel["series"]:
-            yield series["x"]
-            yield series["y"]
-            assert len(series["x"]) == len(series["y"])
-    elif panel["kind"] == "bars":
-        assert len(panel["labels"]) == len(panel["values"])
-        yield panel["values"]
-    else:
-        quantised = panel["data" if panel["kind"] == "heat" else "logits"]
-        assert math.isfinite(quantised["scale"])
-        assert math.isfinite(quantised["offset"])
-        assert len(base64.b64decode(quantised["bytes"])) == math.prod(quantised["shape"])
-        yield decoded(quantised).flatten().tolist()
 
 
 def test_a_section_without_a_figure_says_why(odd_run: Path) -> None:

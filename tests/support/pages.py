@@ -1,7 +1,9 @@
 """Runs to report on, every odd kind that a page must survive among them; and a reader of pages."""
 
+import base64
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,6 +14,7 @@ import torch
 
 from refractor.base.store import RunFolder
 from refractor.models import HookedTransformerConfig
+from refractor.report.encode import Quantised
 from refractor.tasks import ModularAddition, ModularSubtraction
 from refractor.tasks.modular import ModularArithmetic
 from refractor.training import TrainingConfig, open_run, train
@@ -123,3 +126,36 @@ class Page(HTMLParser):
         """The numbers that the scripts draw."""
         text = self.source.split('id="data">', 1)[1].split("</script>", 1)[0]
         return json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is no number that JSON knows"))
+
+
+def decoded(quantised: dict[str, Any] | Quantised) -> torch.Tensor:
+    """The numbers that bytes stand for."""
+    parts = quantised if isinstance(quantised, dict) else quantised.__dict__
+    raw = torch.frombuffer(bytearray(base64.b64decode(parts["bytes"])), dtype=torch.int8)
+    return parts["offset"] + parts["scale"] * raw.double().reshape(list(parts["shape"]))
+
+
+def run_snippet(snippet: str) -> dict[str, Any]:
+    """Run lines of Python, and return what they have named."""
+    space: dict[str, Any] = {}
+    exec(compile(snippet, "snippet", "exec"), space)
+    return space
+
+
+def drawn_numbers(panel: dict[str, Any]) -> Iterator[list[float | None]]:
+    """Every list of numbers that a panel draws."""
+    if panel["kind"] in {"lines", "dots"}:
+        assert panel["series"], f"{panel['title']} has no series"
+        for series in panel["series"]:
+            yield series["x"]
+            yield series["y"]
+            assert len(series["x"]) == len(series["y"])
+    elif panel["kind"] == "bars":
+        assert len(panel["labels"]) == len(panel["values"])
+        yield panel["values"]
+    else:
+        quantised = panel["data" if panel["kind"] == "heat" else "logits"]
+        assert math.isfinite(quantised["scale"])
+        assert math.isfinite(quantised["offset"])
+        assert len(base64.b64decode(quantised["bytes"])) == math.prod(quantised["shape"])
+        yield decoded(quantised).flatten().tolist()

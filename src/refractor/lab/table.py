@@ -99,7 +99,7 @@ def write(value: Value) -> str:
     >>> write(5.56835e-08), write((16, 30)), write(None)
     ('5.568e-08', '{16, 30}', '–')
     """
-    if value is None:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
         return "–"
     if isinstance(value, tuple):
         return "{" + ", ".join(str(item) for item in value) + "}"

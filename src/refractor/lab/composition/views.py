@@ -67,7 +67,7 @@ def view_composition(model: Network, problem: Problem) -> CompositionView:
 
 
 def _view_pair_network(model: PairNetwork, problem: Problem) -> CompositionView:
-    exact = exact_pair_network(model)
+    exact = exact_pair_network(model).requires_grad_(requires_grad=False)  # tables may be parameters themselves
     weights = {name: weight.detach() for name, weight in exact.named_parameters()}
     with torch.no_grad():
         first, second = exact.tables()

@@ -108,7 +108,7 @@ def _similarities(name: str, curves: Curves) -> Figure:
         "(the rule of the study of 2023).",
         "What an irrep does before it shows in the logits."
         + (f" {left} more key irreps are not drawn." if left else ""),
-        curves_snippet(name, "similarity, learned = curves.similarity, curves.learned"),
+        curves_snippet(name, "by_irrep, learned = curves.similarity, curves.learned"),
         (panel,),
     )
 

@@ -8,7 +8,6 @@ from jaxtyping import Int
 from torch import Tensor
 
 from refractor.groups import Group, Subgroup, conjugacy_classes, left_cosets, right_cosets
-from refractor.lab.composition.problem import Problem
 from refractor.report.figures import Band
 from refractor.report.sections.heat import MOST_CELLS
 
@@ -57,12 +56,11 @@ def arranged(group: Group, blocks: Int[Tensor, " n"], labels: Sequence[str], wha
     return Arrangement(what, drawn, names, bands if 1 < len(bands) <= MOST_BANDS else [], stride)
 
 
-def by_class(problem: Problem) -> Arrangement:
+def by_class(group: Group) -> Arrangement:
     """Order the elements by conjugacy class; a class is named by its least element.
 
     Elements of an abelian group, where every class has one element, keep their order.
     """
-    group = problem.group
     classes = conjugacy_classes(group)
     if group.is_abelian:
         return arranged(group, torch.zeros(group.order, dtype=torch.int64), [""], "in their own order")
@@ -94,10 +92,13 @@ def coset_names(subgroup: Subgroup, cosets: Int[Tensor, " n"], side: str) -> lis
     Args:
         subgroup: H.
         cosets: the number of each element's coset.
-        side: "x H" or "H x".
+        side: how a coset is written, a small letter for the element and a capital for the subgroup: "x H" or "H x".
 
     """
     group = subgroup.group
     own = int(cosets[group.identity])
+    letter = next(sign for sign in side if sign.islower())
     first = [int((cosets == number).nonzero()[0]) for number in range(subgroup.index)]
-    return ["H" if number == own else side.replace("x", group.labels[element]) for number, element in enumerate(first)]
+    names = [side.replace(letter, group.labels[element]) for element in first]
+    names[own] = side.replace(letter, "").strip()
+    return names

@@ -125,7 +125,7 @@ def activation(analysis: CompositionAnalysis, neuron: int, x: Tensor, y: Tensor)
 
 def _arrangements(analysis: CompositionAnalysis, neuron: int) -> tuple[Arrangement, Arrangement]:
     """Return the orders of x and y in which a neuron is drawn: by right cosets H x and left cosets y K, or by class."""
-    weights, order = analysis.weights, by_class(analysis.problem)
+    weights, order = analysis.weights, by_class(analysis.problem.group)
     cosets = None if weights is None else weights.cosets
     if cosets is None:
         return order, order

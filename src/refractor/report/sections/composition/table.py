@@ -51,7 +51,7 @@ def _see(analysis: CompositionAnalysis, *, with_cosets: bool) -> str:
 
 def _answers(analysis: CompositionAnalysis) -> Heat:
     problem = analysis.problem
-    order = by_class(problem)
+    order = by_class(problem.group)
     answers = problem.answers[order.elements][:, order.elements]
     if problem.group.is_abelian:
         kinds = problem.group.labels if problem.order <= 250 else ()  # a byte holds 255 kinds

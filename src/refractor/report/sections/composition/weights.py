@@ -27,7 +27,7 @@ def weights_section(analysis: CompositionAnalysis, name: str) -> Section:
     view, weights = analysis.view, analysis.weights
     if weights is None or view.first_embedding is None or view.second_embedding is None:
         return Section("weights", title, text, absent=("Only logits were given, so there are no weights to look at.",))
-    order = by_class(analysis.problem)
+    order = by_class(analysis.problem.group)
     same = view.first_embedding is view.second_embedding
     labels = (
         ("Embedding of x and y", "") if same else ("Embedding of x, to the neurons", "Embedding of y, to the neurons")
@@ -60,7 +60,7 @@ def weights_section(analysis: CompositionAnalysis, name: str) -> Section:
 
 def _raw(analysis: CompositionAnalysis) -> list[Heat]:
     """Return maps of the matrices as they are stored, those with a row for each element by class."""
-    order, n = by_class(analysis.problem), analysis.problem.order
+    order, n = by_class(analysis.problem.group), analysis.problem.order
     panels = []
     for key, matrix in analysis.view.weights.items():
         if matrix.ndim != 2 or min(matrix.shape) < 2:

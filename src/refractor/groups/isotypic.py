@@ -68,13 +68,14 @@ def two_sided_energies(
     dtype = compute_dtype(values.dtype)
     columns = torch.cat([basis.columns[:, basis.slices[place]] for place in places], 1).to(flat.device, dtype)
     sizes = [basis.slices[place].stop - basis.slices[place].start for place in places]
-    owner = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes)).to(flat.device)
+    owner = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
+    belongs = (owner == torch.arange(len(sizes))[:, None]).to(flat.device, torch.float64)  # [irrep, component]
     found = torch.empty(len(sizes), len(sizes), flat.shape[2], dtype=torch.float64, device=flat.device)
     step = max(1, CHUNK_BYTES // (8 * n * n))
     for start in range(0, flat.shape[2], step):
-        part = flat[:, :, start : start + step].to(dtype).permute(2, 0, 1)  # [one, x, y]
-        squares = (columns.T @ part @ columns).double().square()
-        by_left = squares.new_zeros(len(part), len(sizes), len(owner)).index_add_(1, owner, squares)
-        by_both = squares.new_zeros(len(part), len(sizes), len(sizes)).index_add_(2, owner, by_left)
-        found[:, :, start : start + step] = by_both.permute(1, 2, 0)
+        part = flat[:, :, start : start + step].to(dtype)
+        over_left = (columns.T @ part.flatten(1)).unflatten(1, part.shape[1:])  # [component of x, y, one]
+        squares = (columns.T @ over_left).double().square_()  # [component of x, component of y, one]
+        by_left = (belongs @ squares.flatten(1)).unflatten(1, squares.shape[1:])
+        found[:, :, start : start + step] = belongs @ by_left
     return found.reshape(len(sizes), len(sizes), *shape[2:])

@@ -11,7 +11,7 @@ from refractor.lab.composition.means import HiddenMeans
 from refractor.lab.composition.problem import Problem
 from refractor.lab.composition.view import CompositionView
 
-NEURON_BYTES = 2**25  # of neurons over all pairs, and what they become, at a time
+NEURON_BYTES = 2**23  # of neurons over all pairs, and what they become, at a time
 EVERY_BLOCK = 200  # elements up to which two-sided shares are taken for every pair of irreps
 
 

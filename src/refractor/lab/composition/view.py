@@ -16,7 +16,7 @@ from refractor.base.errors import ArgumentError
 from refractor.lab.composition.networks import PairNetwork
 from refractor.lab.composition.problem import Problem
 
-BLOCK_BYTES = 2**24  # of logits at a time, 17 MB: the whole of S5, four classes of S6
+BLOCK_BYTES = 2**22  # of logits at a time, 4 MB: a third of S5, one class of S6; larger blocks leave the caches
 
 
 @dataclass(frozen=True, eq=False)

@@ -66,6 +66,11 @@ def test_help_loads_nothing_heavy() -> None:
         (["report", "modular-addition-113@7", "--out", "{tmp}/page.html"], 2, "there is no snapshot of step 7"),
         (["report", "--out", "{tmp}"], 1, "is a folder; --out needs the name of a page"),
         (["report", "--out", "{tmp}/file/page.html"], 1, "could not be written"),
+        (["universality", "modular-adition"], 1, "Bundled: 'modular-addition-113'"),
+        (["universality", "{tmp}"], 1, "is a folder without run.json"),
+        (["universality", "composition-S4", "--format", "pdf"], 2, "no form of a table is called 'pdf'"),
+        (["universality", "composition-S4", "--out", "{tmp}/file/table.csv"], 1, "could not be written"),
+        (["universality"], 2, "Missing argument"),
         (["frobnicate"], 2, "No such command 'frobnicate'"),
     ],
 )
@@ -166,3 +171,34 @@ def test_verify_of_what_is_not_there_is_one_line(capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().err.startswith("refractor: no model is called 'gpt9'. Nearest: 'gpt2'")
     assert main.run(["verify", "modular-addition-113"]) == 0
     assert "not run logits agree with transformers" in capsys.readouterr().out
+
+
+def test_a_group_network_is_measured_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["measure", "composition-S4", "--json"]) == 0
+    values = json.loads(capsys.readouterr().out, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+    assert (values["task"], values["group"], values["order"], values["operation"]) == (
+        "composition",
+        "S4",
+        24,
+        "product",
+    )
+    assert "p" not in values
+    assert values["verdict"].startswith("computes x · y in S4")
+    names = [row["name"] for row in values["measures"]]
+    assert len(names) == len(set(names)) > 100
+    assert {"total_hidden_restricted_loss", "percent_x_embed_standard_rep", "neurons.pure.x"} <= set(names)
+    assert main.run(["measure", "composition-S4/step-0"]) == 0
+    text = capsys.readouterr().out
+    assert "no algorithm found" in text
+    assert "total_hidden_restricted_loss" in text
+
+
+def test_the_table_of_the_study_is_printed_or_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["universality", "composition-S4"]) == 0
+    shown = capsys.readouterr()
+    assert "(as learned)" in shown.out
+    assert shown.err == ""
+    out = tmp_path / "new" / "table.csv"
+    assert main.run(["universality", "composition-S4", "--format", "csv", "--out", str(out)]) == 0
+    assert capsys.readouterr().out == f"{out}\n"
+    assert out.read_text(encoding="utf-8").startswith("name,group,architecture,seed,")

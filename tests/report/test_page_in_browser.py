@@ -3,12 +3,13 @@
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from refractor.report import write_report
-from refractor.tasks import ModularAddition
+from refractor.tasks import GroupComposition, ModularAddition
 
 playwright = pytest.importorskip("playwright.sync_api", reason="the playwright package is not installed")
 pytestmark = pytest.mark.browser
@@ -16,7 +17,8 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 if CHROMIUM is None:
     pytest.skip("no Chromium is installed", allow_module_level=True)
 
-from pages import trained  # noqa: E402  after the skips
+from group_pages import ODD_GROUPS, composed  # noqa: E402  after the skips
+from pages import trained  # noqa: E402
 from playwright.sync_api import Browser, Page, expect, sync_playwright  # noqa: E402
 
 WIDTHS = (1280, 375)
@@ -38,6 +40,13 @@ def small_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A page about a small network that has learned its pairs."""
     folder = tmp_path_factory.mktemp("browser")
     return write_report(trained(folder / "run", ModularAddition(11), steps=200), folder / "page.html")
+
+
+@pytest.fixture(scope="session")
+def group_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page about a small network of a group."""
+    folder = tmp_path_factory.mktemp("browser-group")
+    return write_report(composed(folder / "run", GroupComposition("S4"), steps=200), folder / "page.html")
 
 
 @dataclass
@@ -115,6 +124,60 @@ def test_odd_networks_are_drawn_too(browser: Browser, odd_run: Path, tmp_path: P
     seen = visit(browser, path)
     check_drawn(seen.page)
     check_quiet(seen, path)
+    seen.page.close()
+
+
+# Pages about groups
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_page_about_a_group_is_drawn_within_its_width(
+    browser: Browser, group_page: Path, width: int, scheme: str
+) -> None:
+    seen = visit(browser, group_page, width, scheme)
+    assert seen.page.locator("main > section").count() == 11
+    check_drawn(seen.page)
+    check_quiet(seen, group_page)
+    assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
+    seen.page.close()
+
+
+@pytest.mark.parametrize("kind", ["attention only", "C2", "modulo 5", "transformer", "zeros"])
+def test_odd_networks_of_groups_are_drawn_too(browser: Browser, kind: str, tmp_path: Path) -> None:
+    path = write_report(ODD_GROUPS[kind](tmp_path / "run"), tmp_path / "page.html")
+    seen = visit(browser, path)
+    check_drawn(seen.page)
+    check_quiet(seen, path)
+    seen.page.close()
+
+
+def test_pointing_at_a_map_reads_elements_and_kinds(browser: Browser, group_page: Path) -> None:
+    seen = visit(browser, group_page)
+    drawing = seen.page.locator("#table-answers-0")
+    drawing.locator("canvas").hover(position={"x": 1, "y": 1})
+    assert "x (3), y (3): class of (3)" in drawing.locator(".readout").inner_text()
+    names = drawing.locator(".framed svg text").all_text_contents()
+    assert "(2 3) ×6" in names
+    assert drawing.locator(".framed svg .cut").count() == 8
+    seen.page.close()
+
+
+def test_names_of_bands_do_not_overlap(browser: Browser, group_page: Path) -> None:
+    seen = visit(browser, group_page, 375)
+    for place in seen.page.locator(".framed svg").all():
+        boxes = [text.bounding_box() for text in place.locator("text").all()]
+        left = [box for box in boxes if box is not None and box["width"] > box["height"]]
+        for upper, lower in pairwise(sorted(left, key=lambda box: box["y"])):
+            assert lower["y"] >= upper["y"] + 0.6 * upper["height"]
+    seen.page.close()
+
+
+def test_bars_have_a_tick_for_what_chance_gives(browser: Browser, group_page: Path) -> None:
+    seen = visit(browser, group_page)
+    drawing = seen.page.locator("#irreps-shares-0")
+    assert drawing.locator("svg[role=img] .beside").count() == 5
+    assert "share of its dimensions" in drawing.locator(".legend").inner_text()
     seen.page.close()
 
 

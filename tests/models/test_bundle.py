@@ -23,7 +23,7 @@ from refractor.training import Run, open_run
 
 NAME = "modular-addition-113"
 TRANSFORMERS = [name for name in bundled_names() if name.startswith(NAME)]
-COMPOSITIONS = {"composition-S4": 24}
+COMPOSITIONS = {"composition-S4": 24, "composition-S5": 120}
 MEGABYTE = 1_000_000
 
 
@@ -37,7 +37,7 @@ def copy(tmp_path: Path) -> Path:
     return Path(shutil.copytree(bundled_folder(NAME), tmp_path / "copy"))
 
 
-@pytest.mark.parametrize(("network", "most"), [(NAME, 11), ("composition-S4", 2.5)])
+@pytest.mark.parametrize(("network", "most"), [(NAME, 11), ("composition-S4", 2.5), ("composition-S5", 4.5)])
 def test_the_package_stays_small(network: str, most: float) -> None:
     files = [file for folder in BUNDLED.glob(f"{network}*") for file in folder.rglob("*") if file.is_file()]
     assert sum(file.stat().st_size for file in files) <= most * MEGABYTE
@@ -322,8 +322,13 @@ def test_provenance_of_the_compositions_is_complete_and_true(composition: Source
     assert set(named.values()) <= set(run.steps)
     at = {name: float(facts["losses"][str(step)]["test_accuracy"]) for name, step in named.items()}
     assert at["memorised"] < 0.2 < 0.99 <= at["generalised"]
-    assert all(curve.isfinite().all() and len(curve) == len(run.curves["step"]) for curve in run.curves.values())
+    for name, curve in run.curves.items():
+        assert curve.isfinite().all()
+        assert len(curve) == len(run.curves["measure_step" if name.startswith("measure") else "step"])
     assert len(run.curves["step"]) >= 150
+    assert len(run.curves["measure_step"]) >= 80
+    model, task = composition.composition()
+    assert facts["irreps_of_measures"] == list(analyse_network(model, task, controls=0).irreps)
 
 
 @pytest.mark.parametrize("name", [*COMPOSITIONS, "composition-S4/step-0", "composition-S4@0"])

@@ -18,7 +18,7 @@ from refractor.base.store import RunFolder
 
 BUNDLED = Path(__file__).parent / "bundled"
 
-NETWORKS = ("modular-addition-113", "composition-S4")
+NETWORKS = ("modular-addition-113", "composition-S4", "composition-S5")
 
 CONTROLS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LARGEST = 12_000_000  # bytes
+LARGEST = 16_000_000  # bytes; the weights of three networks are 14.7 MB of it, and do not compress
 
 
 @pytest.mark.slow

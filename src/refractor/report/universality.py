@@ -118,6 +118,13 @@ def short_irrep(name: str) -> str:
     return name.replace("_", "-")
 
 
+LEGEND = (
+    f"a {ARROW} b (X): published, and corrected for the reason X.",
+    "Key irreps: the most similar first, or in the order in which they were learned.",
+)
+"""What a reader of a table must know."""
+
+
 def notes(table: StudyTable) -> list[str]:
     """Return a sentence for each fault that is met, and one for differences that none explains."""
     met = {letter for row in table.rows for reason in row.reasons.values() for letter in reason}
@@ -136,7 +143,7 @@ def parts(table: StudyTable) -> tuple[Part, ...]:
         found.append(
             Part(
                 f"Networks of kind {architecture}",
-                ("Group", "Seed", "Key Irreps, most similar first", *(column.head for column in columns)),
+                ("Group", "Seed", "Key Irreps", *(column.head for column in columns)),
                 ("Group", "Seed", "Key Irreps", *(column.latex for column in columns)),
                 tuple(_row(row, columns) for row in rows),
             )
@@ -238,7 +245,7 @@ def _text(table: StudyTable) -> str:
             "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
         ]
         blocks.append("\n".join([part.caption, *written]))
-    return "\n\n".join([*blocks, f"a {ARROW} b (X): published, and corrected.\n" + "\n".join(notes(table))]) + "\n"
+    return "\n\n".join([*blocks, "\n".join([*LEGEND, *notes(table)])]) + "\n"
 
 
 LATEX = {
@@ -286,7 +293,7 @@ def _latex(table: StudyTable) -> str:
         for group, *cells in part.rows:
             lines.append(" & ".join([_latex_group(group), *map(escape_latex, cells)]) + r" \\")
         blocks.append("\n".join([*lines, r"\hline", r"\end{tabular}"]))
-    said = [f"% {note}" for note in (f"a {ARROW} b (X): published, and corrected.", *notes(table))]
+    said = [f"% {note}" for note in (*LEGEND, *notes(table))]
     return "\n\n".join([*blocks, "\n".join(said)]) + "\n"
 
 
@@ -294,7 +301,7 @@ def _html(table: StudyTable) -> str:
     return (
         environment()
         .get_template("universality.html")
-        .render(parts=parts(table), notes=notes(table), arrow=ARROW, styles=[asset("page.css")])
+        .render(parts=parts(table), notes=notes(table), legend=LEGEND, styles=[asset("page.css")])
     )
 
 

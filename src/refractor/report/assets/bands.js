@@ -13,10 +13,10 @@ Refractor.framed = function (place, panel, canvas) {
   holder.style.padding = `0 0 ${below}px ${left}px`;
   const over = svg("svg", { width, height: side + below, "aria-hidden": "true" });
   const [rows, columns] = panel.data.shape;
-  for (const { at, label, strong } of named(panel.row_bands, side / rows)) {
+  for (const { at, label, strong } of named(panel.row_bands, side / rows, left)) {
     over.append(svg("text", { class: strong ? "strong" : "", x: left - 5, y: at, dy: "0.32em", "text-anchor": "end" }, label));
   }
-  for (const { at, label, strong } of named(panel.column_bands, side / columns)) {
+  for (const { at, label, strong } of named(panel.column_bands, side / columns, below)) {
     const [x, y] = [left + at, side + 5];
     const turned = { x, y, dy: "0.32em", "text-anchor": "end", transform: `rotate(-90 ${x} ${y})` };
     over.append(svg("text", { class: strong ? "strong" : "", ...turned }, label));
@@ -40,13 +40,15 @@ function roomFor(bands, width) {
   return longest ? Math.min(width * 0.3, LETTER * longest + 8) : 0;
 }
 
-// The names that have room: strong ones first, then the others in their order.
-function named(bands, cell) {
+// The names that have room: strong ones first, then the others in their order. Long ones are cut.
+function named(bands, cell, room) {
   const taken = [];
+  const letters = Math.floor((room - 8) / LETTER + 0.01);
   for (const band of [...bands.filter((one) => one.strong), ...bands.filter((one) => !one.strong)]) {
     const at = ((band.start + band.end) / 2) * cell;
     if (taken.every((one) => Math.abs(one.at - at) >= LINE)) {
-      taken.push({ ...band, at });
+      const label = band.label.length > letters ? `${band.label.slice(0, letters - 1)}…` : band.label;
+      taken.push({ ...band, label, at });
     }
   }
   return taken;

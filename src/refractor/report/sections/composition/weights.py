@@ -76,8 +76,8 @@ def _raw_figure(panels: list[Heat], name: str) -> Figure:
     return Figure(
         "weights-stored",
         "Matrices as they are stored",
-        "The embeddings and the matrix between them and the neurons. Columns that are nearly 0 for all rows are "
-        "dimensions that weight decay took away: what is left has about as many as the key irreps need.",
+        "The embeddings, and the matrix between them and the neurons. A column of that matrix that is nearly 0 is a "
+        "neuron that weight decay took away. Embeddings look like noise: what they hold is spread over all columns.",
         "Structure that another basis of the inner dimensions would show: the network would be the same after any "
         "rotation of them, and look different here.",
         composition_snippet(name, "weights = analysis.view.weights  # by name"),

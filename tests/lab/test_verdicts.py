@@ -236,9 +236,9 @@ def test_a_network_that_only_memorised(random_labels: bool) -> None:
 @pytest.mark.parametrize("name", [name for name in bundled_names() if name.startswith("modular-addition")])
 def test_the_networks_that_come_with_the_package(name: str) -> None:
     """Every verdict, from logits alone and from the network, with every rule's frequencies."""
-    run = open_run(bundled_folder(name))
-    analysis = analyse_network(HookedTransformer.from_pretrained(name), run.task, run.split)
-    logits, train, test = analysis.sums.cube(), run.split.train, run.split.test
+    split = open_run(bundled_folder(name)).split
+    analysis = analyse_network(HookedTransformer.from_pretrained(name), ModularAddition(113), split)
+    logits, train, test = analysis.sums.cube(), split.train, split.test
     others = [
         analyse(logits, p=113, train=train, test=test, frequencies=result.keys.frequencies) for result in analysis.rules
     ]

@@ -13,11 +13,12 @@ Drori and Gross 2025, whose bound this is but for that).
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from refractor.lab.composition.rho_sets import RhoNetwork, checked_parts, rho_network
 from refractor.lab.composition.view import CompositionView
+from refractor.lab.row_scores import kept_part
 
 SLACK = 1e-9  # of the largest terms: far more than rounding adds to sums of some hundred products
 
@@ -83,7 +84,7 @@ def certify(view: CompositionView) -> Certificate:
     columns = (float(_longest(output)), float(_longest(away)))
     differences = (_longest_difference(output), _longest_difference(away))
     errors, bounds = torch.empty(n, n, dtype=torch.float64), torch.empty(n, n, dtype=torch.float64)
-    right = ideal_right = 0
+    right = ideal_right = 0.0
     for x in range(n):
         sigma = torch.cat([(first[x] + second).relu(), output.new_zeros(n, missing)], 1)
         sigma_ideal = (ideal.first[x] + ideal.second).relu()
@@ -92,8 +93,8 @@ def certify(view: CompositionView) -> Certificate:
         errors[x] = differences[0][answers] * off + differences[1][answers] * length + 2 * shift
         bounds[x] = columns[0] * off + columns[1] * length + shift
         logits = sigma @ output if bias is None else sigma @ output + bias
-        right += int((logits.argmax(1) == answers).sum())
-        ideal_right += int(((sigma_ideal @ ideal.output_map).argmax(1) == answers).sum())
+        right += _right(logits, answers)
+        ideal_right += _right(sigma_ideal @ ideal.output_map, answers)
     slack = SLACK * (size + float(errors.max()))
     return Certificate(
         ideal,
@@ -104,6 +105,11 @@ def certify(view: CompositionView) -> Certificate:
         errors,
         ideal_right / n**2,
     )
+
+
+def _right(logits: Float[Tensor, "y z"], answers: Int[Tensor, " y"]) -> float:
+    """Return how many rows have the right answer highest; 1/m for one of m that share the highest logit."""
+    return float(kept_part(logits[None], answers, float(logits.abs().max()))[1].sum())
 
 
 def _margin(ideal: RhoNetwork, identity: int) -> tuple[float, float]:

@@ -93,8 +93,8 @@ def relu_clock(p: int, frequencies: Sequence[int], phases: int = 8, scale: float
     """Write down a ReLU network that adds modulo p by chosen frequencies.
 
     Neurons `ReLU(cos(w x + φ) + cos(w y + φ))`, w = 2πk/p, read out with `cos(w z + 2φ)`, for equally spaced φ. The sum
-    over φ keeps, of `2 |cos(w (x - y) / 2)| |cos(w (x + y) / 2 + φ)|`, the part that oscillates with w (x + y). For even p
-    that is 0 where x - y = p/2 and k is odd: no choice of frequencies answers those pairs.
+    over φ keeps, of `2 |cos(w (x - y) / 2)| |cos(w (x + y) / 2 + φ)|`, the part that oscillates with w (x + y). That
+    is 0 where p is even, k odd and x - y = p/2: no choice of frequencies answers those pairs.
 
     Args:
         p: the modulus.

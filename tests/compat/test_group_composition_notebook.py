@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from seed4_elements import PRINTED_ELEMENTS
 
 from refractor.base.errors import ArgumentError, CheckpointError, OutOfRangeError, ShapeError, UnknownNameError
 from refractor.compat.notebooks.group_composition import (
@@ -33,34 +34,6 @@ SHARED = ROOT.parent / "shared"
 EXAMPLE = ROOT / "examples" / "seed4_group_composition.py"
 NOTEBOOK = SHARED / "reference" / "seed-4-group-composition-notebook.txt"
 RUN = SHARED / "data" / "group_runs" / "S4_notebook"
-
-ELEMENTS = """\
-0: (3), signature: 1, order: 1
-1: (0 1 2 3), signature: -1, order: 4
-2: (0 2)(1 3), signature: 1, order: 2
-3: (0 3), signature: -1, order: 2
-4: (1 2 3), signature: 1, order: 3
-5: (0 1 3 2), signature: -1, order: 4
-6: (3)(0 2 1), signature: 1, order: 3
-7: (0 3 1 2), signature: -1, order: 4
-8: (1 3 2), signature: 1, order: 3
-9: (3)(0 1), signature: -1, order: 2
-10: (0 2 3), signature: 1, order: 3
-11: (0 3 2 1), signature: -1, order: 4
-12: (2 3), signature: -1, order: 2
-13: (3)(0 1 2), signature: 1, order: 3
-14: (0 2 1 3), signature: -1, order: 4
-15: (0 3 2), signature: 1, order: 3
-16: (3)(1 2), signature: -1, order: 2
-17: (0 1 3), signature: 1, order: 3
-18: (0 2 3 1), signature: -1, order: 4
-19: (0 3)(1 2), signature: 1, order: 2
-20: (1 3), signature: -1, order: 2
-21: (0 1)(2 3), signature: 1, order: 2
-22: (3)(0 2), signature: -1, order: 2
-23: (0 3 1), signature: 1, order: 3
-"""
-"""As the notebook prints them."""
 
 SINGULAR_VALUES = """
 6.2584, 6.2100, 6.1579, 4.6228, 4.5293, 4.3990, 4.2643, 4.1072, 3.9995, 0.3696, 0.3045, 0.2542, 0.2231, 0.2133, 0.1835,
@@ -94,7 +67,7 @@ def published() -> tuple[dict[str, Any], str]:
 
 def test_the_cells_print_what_the_notebook_prints(published: tuple[dict[str, Any], str]) -> None:
     _, printed = published
-    assert printed.startswith(ELEMENTS + "progress: 0 / 576\n")
+    assert printed.startswith(PRINTED_ELEMENTS + "progress: 0 / 576\n")
     figures = {
         words: float(found[1])
         for words in (
@@ -128,7 +101,7 @@ def test_the_bundled_network_tells_the_same_story(bundled: tuple[dict[str, Any],
     labels = [line.split(": ")[1].removesuffix(", signature") for line in printed.splitlines()[:24]]
     assert labels[:3] == ["(3)", "(2 3)", "(3)(1 2)"]  # our own order
     assert {line.split(": ", 1)[1] for line in printed.splitlines()[:24]} == {
-        line.split(": ", 1)[1] for line in ELEMENTS.splitlines()
+        line.split(": ", 1)[1] for line in PRINTED_ELEMENTS.splitlines()
     }
     assert names["s_a"][8] > 5 * names["s_a"][9]  # nine singular values, (4 - 1)², are large
     assert 0.5 < names["sims"].mean() < 0.7
@@ -186,7 +159,7 @@ def test_every_analysis_line_of_the_notebook_is_in_the_example() -> None:
         "tensor(",
         "observations",
     )
-    printed = set(ELEMENTS.splitlines())
+    printed = set(PRINTED_ELEMENTS.splitlines())
     left = [
         line
         for line in code
@@ -243,7 +216,7 @@ def test_networks_that_the_notebook_is_not_about_are_refused() -> None:
 def test_the_group_has_the_names_of_the_notebook() -> None:
     s4 = SymmetricGroup(4)
     lines = (f"{x}: {s4.idx_to_perm(x)}, signature: {s4.signature(x)}, order: {s4.perm_order(x)}\n" for x in range(24))
-    assert "".join(lines) == ELEMENTS
+    assert "".join(lines) == PRINTED_ELEMENTS
     assert (s4.order, s4.index) == (24, 4)
     assert s4.compute_natural_rep() is None
     assert s4.natural_reps.shape == (24, 4, 4)

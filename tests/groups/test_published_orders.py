@@ -5,6 +5,7 @@ from typing import cast
 
 import pytest
 import torch
+from seed4_elements import PRINTED_ELEMENTS
 
 from refractor.base.errors import ArgumentError, StoreError
 from refractor.groups import alternating, group, orderings, signatures, symmetric
@@ -19,33 +20,6 @@ FIRST = {
     "A5": "01234 12340 23401 34012",
 }
 IDENTITIES = {"S4": 0, "S5": 20, "S6": 60, "A5": 0}
-
-PRINTED = """\
-0: (3), signature: 1, order: 1
-1: (0 1 2 3), signature: -1, order: 4
-2: (0 2)(1 3), signature: 1, order: 2
-3: (0 3), signature: -1, order: 2
-4: (1 2 3), signature: 1, order: 3
-5: (0 1 3 2), signature: -1, order: 4
-6: (3)(0 2 1), signature: 1, order: 3
-7: (0 3 1 2), signature: -1, order: 4
-8: (1 3 2), signature: 1, order: 3
-9: (3)(0 1), signature: -1, order: 2
-10: (0 2 3), signature: 1, order: 3
-11: (0 3 2 1), signature: -1, order: 4
-12: (2 3), signature: -1, order: 2
-13: (3)(0 1 2), signature: 1, order: 3
-14: (0 2 1 3), signature: -1, order: 4
-15: (0 3 2), signature: 1, order: 3
-16: (3)(1 2), signature: -1, order: 2
-17: (0 1 3), signature: 1, order: 3
-18: (0 2 3 1), signature: -1, order: 4
-19: (0 3)(1 2), signature: 1, order: 2
-20: (1 3), signature: -1, order: 2
-21: (0 1)(2 3), signature: 1, order: 2
-22: (3)(0 2), signature: -1, order: 2
-23: (0 3 1), signature: 1, order: 3
-"""
 
 
 @pytest.mark.parametrize("name", HASHES)
@@ -70,7 +44,7 @@ def test_elements_are_written_as_the_notebook_prints_them() -> None:
     made = symmetric(4, "sympy-coset-rank")
     signs, orders = signatures(made).tolist(), made.element_orders.tolist()
     lines = [f"{x}: {made.labels[x]}, signature: {signs[x]}, order: {orders[x]}\n" for x in range(24)]
-    assert "".join(lines) == PRINTED
+    assert "".join(lines) == PRINTED_ELEMENTS
 
 
 def test_cycles_are_written_as_sympy_writes_them() -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import torch
 
@@ -26,6 +26,7 @@ from refractor.models.transformer import HookedTransformer
 from refractor.tasks.modular import ModularArithmetic
 from refractor.tasks.splits import Split
 
+Network = TypeVar("Network")
 Snapshot: TypeAlias = tuple[int, HookedTransformer | Logits]
 """A step, and the network at that step or its logits on all pairs."""
 
@@ -126,12 +127,7 @@ def analyse_snapshots(
         ShapeError: logits of the wrong axes, sizes or dtype.
 
     """
-    points = list(snapshots)
-    if not points:
-        raise ArgumentError("snapshots must have at least one; none came.")
-    steps = tuple(step for step, _ in points)
-    if any(later <= earlier for earlier, later in pairwise(steps)):
-        raise ArgumentError(f"snapshots must come in order of increasing steps; {steps} came.")
+    points, steps = ordered_points(snapshots)
     last = _analyse_last(points[-1][1], task, split, frequencies, generator)
     operation = last.operation
     values: dict[str, list[float]] = {}
@@ -140,6 +136,22 @@ def analyse_snapshots(
             values.setdefault(name, []).append(value)
     whole = {name: curve for name, curve in values.items() if len(curve) == len(steps)}
     return RunAnalysis(steps, last.frequencies, label_curves(steps, whole), phases_of(steps, whole), last)
+
+
+def ordered_points(snapshots: Iterable[tuple[int, Network]]) -> tuple[list[tuple[int, Network]], tuple[int, ...]]:
+    """Return snapshots as a list, and their steps.
+
+    Raises:
+        ArgumentError: there is none, or the steps do not increase.
+
+    """
+    points = list(snapshots)
+    if not points:
+        raise ArgumentError("snapshots must have at least one; none came.")
+    steps = tuple(step for step, _ in points)
+    if any(later <= earlier for earlier, later in pairwise(steps)):
+        raise ArgumentError(f"snapshots must come in order of increasing steps; {steps} came.")
+    return points, steps
 
 
 def label_curves(steps: tuple[int, ...], values: Mapping[str, list[float]]) -> dict[str, Labelled]:

@@ -2,12 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TypeAlias
 
 import torch
 
-from refractor.base.errors import ArgumentError
 from refractor.lab.composition.analyse import analyse_composition
 from refractor.lab.composition.analysis import CompositionAnalysis
 from refractor.lab.composition.keys import (
@@ -26,7 +24,7 @@ from refractor.lab.composition.weights import embedding_shares
 from refractor.lab.labelled import Labelled
 from refractor.lab.pairs import PairSets
 from refractor.lab.phases import Phase
-from refractor.lab.progress import label_curves, phases_of
+from refractor.lab.progress import label_curves, ordered_points, phases_of
 from refractor.lab.weights import sum_of_squared_weights
 from refractor.tasks import GroupComposition, Split
 
@@ -83,12 +81,7 @@ def analyse_composition_snapshots(
         ArgumentError: there is no snapshot, the steps do not increase, or a network does not fit the task.
 
     """
-    points = list(snapshots)
-    if not points:
-        raise ArgumentError("snapshots must have at least one; none came.")
-    steps = tuple(step for step, _ in points)
-    if any(later <= earlier for earlier, later in pairwise(steps)):
-        raise ArgumentError(f"snapshots must come in order of increasing steps; {steps} came.")
+    points, steps = ordered_points(snapshots)
     asked = problem(task.group, task.operation)
     last = analyse_composition(points[-1][1], task, split, asked=asked, keys=keys, generator=generator)
     values: dict[str, list[float]] = {}

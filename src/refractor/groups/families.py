@@ -76,7 +76,7 @@ def symmetric(n: int, ordering: str = CANONICAL) -> Group:
     ('(3)', '(2 3)', '(3)(1 2)')
 
     """
-    check_order(f"S{n}", _factorial(n))
+    _check_factorial(f"S{n}", n, 1)
     if ordering != CANONICAL:
         arrays = published_permutations(f"S{n}", ordering)
     else:
@@ -101,7 +101,7 @@ def alternating(n: int, ordering: str = CANONICAL) -> Group:
     60
 
     """
-    check_order(f"A{n}", max(1, _factorial(n) // 2))
+    _check_factorial(f"A{n}", n, 2)
     if ordering != CANONICAL:
         arrays = published_permutations(f"A{n}", ordering)
     else:
@@ -136,6 +136,7 @@ def _is_even(arrays: Int[Tensor, "n degree"]) -> Tensor:
     return ((arrays[:, :, None] > arrays[:, None, :]) & later).sum((1, 2)) % 2 == 0
 
 
-def _factorial(n: int) -> int:
-    """Return n!, or 20! for larger n: enough to be refused."""
-    return math.factorial(min(check_int("n", n, least=1), 20))
+def _check_factorial(name: str, n: int, parts: int) -> None:
+    """Check the order n! / parts of a group; that of 20 points is enough for more to be refused."""
+    points = min(check_int("n", n, least=1), 20)
+    check_order(name, max(1, math.factorial(points) // parts), bound="at least " if points < n else "")

@@ -73,6 +73,8 @@ def group(name: str, ordering: str = CANONICAL) -> Group:
     if not isinstance(name, str):
         raise ArgumentError(f'group needs a name such as "S5"; {name!r} ({type(name).__name__}) came.')
     parts = PRODUCT.split(name.strip())
+    if len(parts) > 1 and not all(parts):
+        raise unknown_name("group", name, FORMS, "A product has a group on both sides of each x.")
     if len(parts) > 1 and ordering == CANONICAL:
         return direct_product(*(_single(part, name) for part in parts))
     if ordering != CANONICAL:

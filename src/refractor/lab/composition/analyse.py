@@ -108,10 +108,11 @@ def analyse_composition(
     if not torch.equal(found.answers.flatten(), task.labels()):
         raise ArgumentError(f"the task is {task.title}; a problem with other answers, {found!r}, came.")
     pairs = pair_sets(found.order) if split is None else pair_sets(found.order, split.train, split.test)
+    view = view_composition(model, found)  # first, since it checks that the network is of the group's order
     symmetricity = math.nan
     if isinstance(model, HookedTransformer) or (isinstance(model, OneLayerMLP) and model.cfg.shared):
         symmetricity = gradient_symmetricity(model, found)
-    return _measure(view_composition(model, found), pairs, keys, controls, generator, symmetricity)
+    return _measure(view, pairs, keys, controls, generator, symmetricity)
 
 
 @torch.no_grad()

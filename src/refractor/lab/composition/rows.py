@@ -135,7 +135,8 @@ def _study_rows(analysis: "CompositionAnalysis") -> Iterator[Measure]:
             meaning = f"loss on {where} pairs with the {part} of {whose} {what}; ln n beside it"
             yield Measure(name, score.loss, chance, "nats", meaning)
     if study.hidden_restricted is not None and analysis.scores.test is not None:
-        ratio = analysis.scores.test.loss / study.hidden_restricted.total.all.loss
+        kept = study.hidden_restricted.total.all.loss
+        ratio = analysis.scores.test.loss / kept if kept > 0 else math.nan  # very large logits leave no loss at all
         meaning = "test loss over total_hidden_restricted_loss"
         yield Measure("test_loss_restricted_loss_ratio", ratio, None, "", meaning)
 

@@ -178,7 +178,7 @@ def train_to_the_end(folder: Path, network: str = "transformer") -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="kill -9 is POSIX")
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", ["mlp", pytest.param("transformer", marks=pytest.mark.slow)])  # one trainer
 def test_killed_at_any_moment_it_goes_on_bit_for_bit(tmp_path: Path, network: str) -> None:
     train_to_the_end(tmp_path / "whole", network)
     draw, state = random.Random(0), tmp_path / "killed" / "state.safetensors"

@@ -85,8 +85,8 @@ def test_the_largest_subgroup_is_found(name: str, batch: int, monkeypatch: pytes
         other = candidates[(3 * seed + 1) % len(candidates)]
         first.append(drawn(n, 1, seed=seed)[right_cosets(one)] + 0.02 * drawn(n, 1, seed=seed + 50))
         second.append(drawn(n, 1, seed=seed + 100)[left_cosets(other if seed % 2 else one)])
-    first.append(torch.zeros(n, 1, dtype=torch.float64))
-    second.append(drawn(n, 1))
+    first += [torch.zeros(n, 1, dtype=torch.float64), drawn(n, 1, seed=200), drawn(n, 1)[right_cosets(candidates[-1])]]
+    second += [drawn(n, 1), drawn(n, 1)[left_cosets(candidates[-1])], drawn(n, 1, seed=201)]  # one side knows nothing
     x, y = torch.cat(first, 1), torch.cat(second, 1)
     found = neuron_cosets(x, y, classes)
     assert list(found.subgroups) == candidates

@@ -5,7 +5,7 @@
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -114,14 +114,13 @@ def restricted_scores(
         return []
     n, answers = view.problem.order, view.problem.answers.flatten()
     totals = _Totals(len(choices), pairs)
-    weights = {name: torch.bincount(answers[mask], minlength=n).double() for name, mask in pairs.members.items()}
+    weights = torch.stack([torch.bincount(answers[mask], minlength=n) for mask in pairs.members.values()], 1).double()
     for classes in torch.arange(n).split(max(1, KEPT_BYTES // (8 * n * max(1, len(choices))))):
         kept = choices.rows(classes)
         if offset is not None:
             kept = kept + offset
         losses, credit = kept_part(kept, classes, float(kept.abs().max()))
-        for name, weight in weights.items():
-            totals.add(name, losses @ weight[classes], credit @ weight[classes])
+        totals.add(losses @ weights[classes], credit @ weights[classes])
     return totals.averages()
 
 
@@ -142,15 +141,15 @@ def removed_scores(
     """
     totals = [_Totals(len(removal.choices), pairs) for removal in removals]
     for block in view.blocks():
-        masks = {name: mask[block.rows].flatten().double() for name, mask in pairs.members.items()}
+        masks = torch.stack([mask[block.rows].flatten() for mask in pairs.members.values()], 1).double()
         for values, places in _by_logits(block, removals, view.whole):
             rows = [removals[place].choices.rows(block.classes) for place in places]
             taken = torch.cat(rows)
             losses, credit = removed_part(values, block.classes, taken, largest)
+            sums = (losses.flatten(1) @ masks, credit.flatten(1) @ masks)
             sizes = [len(part) for part in rows]
-            for place, loss, hits in zip(places, losses.split(sizes), credit.split(sizes), strict=True):
-                for name, mask in masks.items():
-                    totals[place].add(name, loss.flatten(1) @ mask, hits.flatten(1) @ mask)
+            for place, loss, hits in zip(places, *(part.split(sizes) for part in sums), strict=True):
+                totals[place].add(loss, hits)
     return [total.averages() for total in totals]
 
 
@@ -169,25 +168,25 @@ def _by_logits(
 
 
 class _Totals:
-    """Losses and hits of several choices, added up over pairs."""
+    """Losses and hits of several choices, added up over the pairs of each set."""
 
     def __init__(self, count: int, pairs: PairSets) -> None:
         self.counts = {name: pairs.count(name) for name in pairs.members}
-        self.sums: Mapping[str, tuple[Tensor, Tensor]] = {
-            name: (torch.zeros(count, dtype=torch.float64), torch.zeros(count, dtype=torch.float64))
-            for name in pairs.members
-        }
+        self.losses = torch.zeros(count, len(self.counts), dtype=torch.float64)
+        self.hits = torch.zeros_like(self.losses)
 
-    def add(self, name: str, losses: Float[Tensor, " sets"], hits: Float[Tensor, " sets"]) -> None:
-        self.sums[name][0].add_(losses)
-        self.sums[name][1].add_(hits)
+    def add(self, losses: Float[Tensor, "sets pairs"], hits: Float[Tensor, "sets pairs"]) -> None:
+        self.losses += losses
+        self.hits += hits
 
     def averages(self) -> list[Scores]:
-        means = {
-            name: (losses.div(self.counts[name]).tolist(), hits.div(self.counts[name]).tolist())
-            for name, (losses, hits) in self.sums.items()
-        }
+        counts = torch.tensor(list(self.counts.values()))
         return [
-            Scores(**{name: Score(losses[j], hits[j], self.counts[name]) for name, (losses, hits) in means.items()})
-            for j in range(len(next(iter(self.sums.values()))[0]))
+            Scores(
+                **{
+                    name: Score(loss, hit, count)
+                    for (name, count), loss, hit in zip(self.counts.items(), losses, hits, strict=True)
+                }
+            )
+            for losses, hits in zip((self.losses / counts).tolist(), (self.hits / counts).tolist(), strict=True)
         ]

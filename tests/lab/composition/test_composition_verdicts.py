@@ -75,9 +75,9 @@ def test_a_lookup_table_of_neurons() -> None:
 def test_all_irreps_one_to_a_neuron() -> None:
     """A network that uses every irrep is told from a lookup table by its neurons."""
     irreps = real_irreps(S4)
-    model = rank_one_network(irreps, irreps.names[1:], 6000, torch.Generator().manual_seed(0))
+    model = rank_one_network(irreps, irreps.names[1:], 2400, torch.Generator().manual_seed(0))
     with torch.no_grad():
-        model.W.mul_(10 / 6000)
+        model.W.mul_(10 / 2400)
     analysis = analyse_composition(model, GroupComposition(S4))
     assert failed(analysis) == set()
     assert analysis.verdict.claim == (

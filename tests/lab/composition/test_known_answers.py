@@ -37,9 +37,9 @@ def measured(model: PairNetwork, name: str) -> CompositionAnalysis:
     ("name", "chosen", "width"),
     [
         ("S3", ["standard"], 400),
-        ("S4", ["standard"], 1500),
-        ("S4", ["s4_2d", "standard_sign"], 3000),
-        ("A5", ["a5_3d_a"], 2000),
+        ("S4", ["standard"], 1000),
+        ("S4", ["s4_2d", "standard_sign"], 1600),
+        ("A5", ["a5_3d_a"], 1500),
         ("Q8", ["4d_a"], 1000),
         ("D7", ["freq_2"], 2000),
     ],

@@ -136,7 +136,9 @@ def test_p_must_be_an_integer_of_at_least_two(p: int) -> None:
 
 def test_what_does_not_fit_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sums_module, "FACTOR", 10**15)
-    with pytest.raises(BudgetError, match=r"the analysis of logits over 5 elements would hold .* Take a smaller modulus or group"):
+    with pytest.raises(
+        BudgetError, match=r"the analysis of logits over 5 elements would hold .* Take a smaller modulus or group"
+    ):
         analyse(torch.zeros(5, 5, 5), p=5)
 
 

@@ -13,7 +13,7 @@ Each is judged on pairs that were not trained on (on all pairs where no split is
 
 from dataclasses import dataclass
 
-from refractor.lab.scores import Score
+from refractor.lab.scores import Score, Scores, is_confidently_wrong
 
 NOT_FOUND = "no algorithm found"
 LEAST_ACCURACY = 0.99
@@ -116,3 +116,47 @@ def needed_condition(score: Score, where: str, chance_loss: float, log: str = "l
         f"at least {bound:.3g}",
         f"excluded loss on {where} pairs is {score.loss:.3g}; at least {bound:.3g} (half of {log}) is needed",
     )
+
+
+@dataclass(frozen=True)
+class Words:
+    """How a wing of the lab calls what its notes speak of.
+
+    Args:
+        parts: what is kept or removed, e.g. "frequencies".
+        shared: what pairs have in common whose logits are averaged, e.g. "sum".
+        log: how the loss of guessing is written, e.g. "ln p".
+
+    """
+
+    parts: str
+    shared: str
+    log: str
+
+
+def verdict_notes(words: Words, network: Scores, kept: Scores, removed: Scores, chance: float) -> tuple[str, ...]:
+    """Return what a reader of a verdict should know besides.
+
+    Args:
+        words: of the wing.
+        network: scores of the network itself.
+        kept: with only the parts under test and the mean.
+        removed: without them.
+        chance: the loss of guessing.
+
+    """
+    notes = []
+    own, alone = network.unseen.accuracy, kept.unseen.accuracy
+    if alone > own + LEAK:
+        notes.append(
+            f"The key {words.parts} alone answer more pairs than the network does ({alone:.3g} against {own:.3g}): the "
+            f"projection averages over all pairs with the same {words.shared}, those that were stored included, and so "
+            "reads their answers. This is no sign of an algorithm."
+        )
+    if is_confidently_wrong(removed, chance):
+        where, score = ("train", removed.train) if removed.train else ("all", removed.all)
+        notes.append(
+            f"Without these {words.parts} the network is confidently wrong: the excluded loss on {where} pairs, "
+            f"{score.loss:.3g}, is above {words.log} = {chance:.3g}, which equal odds would give."
+        )
+    return tuple(notes)

@@ -13,6 +13,8 @@ from refractor.lab.pairs import SETS, PairSets
 from refractor.lab.row_scores import kept_part, removed_part
 from refractor.lab.sums import SumLogits
 
+ROUNDING = 1e-9  # a loss this close above that of guessing is that of guessing
+
 
 @dataclass(frozen=True)
 class Score:
@@ -65,6 +67,11 @@ def _unknown(name: str) -> None:
 def chance_loss(p: int) -> float:
     """Return `ln p`, the loss of answering every question with equal odds. A loss above it is confidently wrong."""
     return math.log(p)
+
+
+def is_confidently_wrong(scores: Scores, chance: float) -> bool:
+    """Whether a loss (on train pairs where they are known) is above `chance`: worse than equal odds."""
+    return (scores.train or scores.all).loss > chance * (1 + ROUNDING)
 
 
 def class_scores(logits: Float[Tensor, "sets p p"], sums: SumLogits, pairs: PairSets) -> list[Scores]:

@@ -20,10 +20,8 @@ from refractor.base.errors import ArgumentError
 from refractor.lab.controls import COUNT, Control, random_frequency_sets
 from refractor.lab.pairs import PairSets, pair_sets
 from refractor.lab.projection import check_frequencies, project
-from refractor.lab.scores import Scores, chance_loss, class_scores, excluded_scores
+from refractor.lab.scores import Scores, chance_loss, class_scores, excluded_scores, is_confidently_wrong
 from refractor.lab.sums import Logits, SumLogits, sum_logits
-
-ROUNDING = 1e-9  # a loss this close above ln p is ln p
 
 
 @dataclass(frozen=True)
@@ -50,8 +48,7 @@ class TrigLoss:
     @property
     def confidently_wrong(self) -> bool:
         """Whether the loss (on train pairs where they are known) is above ln p: worse than equal odds."""
-        score = self.scores.train or self.scores.all
-        return score.loss > self.chance_loss * (1 + ROUNDING)
+        return is_confidently_wrong(self.scores, self.chance_loss)
 
 
 def trig_restricted_loss(

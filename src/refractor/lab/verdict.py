@@ -8,16 +8,17 @@ Otherwise the claim reads `no algorithm found`.
 """
 
 from refractor.lab.conditions import (
-    LEAK,
     LEAST_SETS,
     NOT_FOUND,
     SIGNIFICANCE,
     Condition,
     Verdict,
+    Words,
     answers_condition,
     enough_condition,
     needed_condition,
     p_value,
+    verdict_notes,
 )
 from refractor.lab.controls import Control
 from refractor.lab.operations import SYMBOLS
@@ -25,6 +26,8 @@ from refractor.lab.scores import Scores
 from refractor.lab.trig_losses import TrigLoss
 
 SHOWN = 10  # frequencies written out in a sentence
+
+WORDS = Words("frequencies", "sum", "ln p")
 
 UNDISTINGUISHED = (
     "How the frequencies are multiplied is not decided: attention products (clock), absolute values of sums (pizza) "
@@ -70,7 +73,7 @@ def reach_verdict(operation: str, p: int, scores: Scores, restricted: TrigLoss, 
         statistic,
         _control(restricted, excluded, where),
         UNDISTINGUISHED,
-        _notes(scores, restricted, excluded),
+        verdict_notes(WORDS, scores, restricted.scores, excluded.scores, restricted.chance_loss),
     )
 
 
@@ -141,22 +144,3 @@ def _range(control: Control, where: str) -> str:
         f"loss {float(losses.min()):.3g} to {float(losses.max()):.3g}, accuracy {float(accuracies.min()):.3g} to "
         f"{float(accuracies.max()):.3g}"
     )
-
-
-def _notes(scores: Scores, restricted: TrigLoss, excluded: TrigLoss) -> tuple[str, ...]:
-    notes = []
-    own, kept = scores.unseen.accuracy, restricted.scores.unseen.accuracy
-    if kept > own + LEAK:
-        notes.append(
-            f"The key frequencies alone answer more pairs than the network does ({kept:.3g} against {own:.3g}): the "
-            "projection averages over all pairs with the same sum, those that were stored included, and so reads their "
-            "answers. This is no sign of an algorithm."
-        )
-    if excluded.confidently_wrong:
-        score = excluded.scores.train or excluded.scores.all
-        where = "train" if excluded.scores.train else "all"
-        notes.append(
-            f"Without these frequencies the network is confidently wrong: the excluded loss on {where} pairs, "
-            f"{score.loss:.3g}, is above ln p = {excluded.chance_loss:.3g}, which equal odds would give."
-        )
-    return tuple(notes)

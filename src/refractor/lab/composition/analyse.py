@@ -153,7 +153,7 @@ def _measure(
         keys=sets[0],
         rules=_rules(view, means.logits, sets, pairs),
         losses=losses,
-        study=study_losses(view, pairs, similar, choices, losses),
+        study=study_losses(view, means, pairs, similar, choices, losses),
         weights=None if embeddings is None else weight_measures(view, means, embeddings, tuple(sets), symmetricity),
         verdict=reach_verdict(asked, losses, _rotations(view, means, sets[0], controls, generator)),
     )

@@ -25,10 +25,9 @@ from refractor.lab.composition.parts import row_parts
 from refractor.lab.composition.view import CompositionView
 from refractor.lab.controls import COUNT, Control, random_sets
 from refractor.lab.pairs import PairSets
-from refractor.lab.scores import Scores, chance_loss
+from refractor.lab.scores import Scores, chance_loss, is_confidently_wrong
 
 SUBSPACES = 20  # (0 + 1) / (20 + 1) is below 0.05, and each takes as long as a set of irreps
-ROUNDING = 1e-9  # a loss this close above ln n is ln n
 
 
 @dataclass(frozen=True)
@@ -57,8 +56,7 @@ class RepLoss:
     @property
     def confidently_wrong(self) -> bool:
         """Whether the loss (on train pairs where they are known) is above ln n: worse than equal odds."""
-        score = self.scores.train or self.scores.all
-        return score.loss > self.chance_loss * (1 + ROUNDING)
+        return is_confidently_wrong(self.scores, self.chance_loss)
 
 
 @dataclass(frozen=True, eq=False)

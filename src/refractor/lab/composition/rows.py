@@ -134,6 +134,14 @@ def _study_rows(analysis: "CompositionAnalysis") -> Iterator[Measure]:
             where = "train" if removed and scores.train is not None else "all"
             meaning = f"loss on {where} pairs with the {part} of {whose} {what}; ln n beside it"
             yield Measure(name, score.loss, chance, "nats", meaning)
+    if study.hidden_restricted_with_mean is not None:
+        yield Measure(
+            "total_hidden_restricted_loss_with_mean",
+            study.hidden_restricted_with_mean.all.loss,
+            chance,
+            "nats",
+            "total_hidden_restricted_loss with the mean of the hidden layer kept; ln n beside it",
+        )
     if study.hidden_restricted is not None and analysis.scores.test is not None:
         kept = study.hidden_restricted.total.all.loss
         ratio = analysis.scores.test.loss / kept if kept > 0 else math.nan  # very large logits leave no loss at all

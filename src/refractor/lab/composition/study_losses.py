@@ -40,6 +40,7 @@ class StudyLosses:
     Args:
         keys: the irreps that are key by the study's rule.
         hidden_restricted: from the hidden layer.
+        hidden_restricted_with_mean: the key irreps together, with the mean of the hidden layer kept.
         hidden_excluded: from the hidden layer.
         logit_restricted: from the characters.
         logit_excluded: from the characters.
@@ -48,6 +49,7 @@ class StudyLosses:
 
     keys: IrrepSet
     hidden_restricted: StudyLoss | None
+    hidden_restricted_with_mean: Scores | None
     hidden_excluded: StudyLoss | None
     logit_restricted: StudyLoss
     logit_excluded: StudyLoss
@@ -72,6 +74,7 @@ def study_removals(characters: IrrepSets, hidden: IrrepSets | None) -> list[Remo
 
 def study_losses(
     view: CompositionView,
+    means: ClassMeans,
     pairs: PairSets,
     keys: IrrepSet,
     choices: tuple[IrrepSets, IrrepSets | None],
@@ -81,6 +84,7 @@ def study_losses(
 
     Args:
         view: the network.
+        means: its class means.
         pairs: train and test pairs.
         keys: the irreps that are key by the study's rule.
         choices: what `study_choices` gave.
@@ -95,7 +99,12 @@ def study_losses(
     return StudyLosses(
         keys,
         None if hidden is None else loss(restricted_scores(hidden, pairs, view), losses.restricted),
+        None if hidden is None else _with_mean(view, means, hidden, pairs),
         None if hidden is None else loss(losses.extra[1], losses.excluded),
         loss(restricted_scores(characters, pairs, view), losses.restricted),
         loss(losses.extra[0], losses.excluded),
     )
+
+
+def _with_mean(view: CompositionView, means: ClassMeans, hidden: IrrepSets, pairs: PairSets) -> Scores:
+    return restricted_scores(IrrepSets(hidden.parts, hidden.sets[:1]), pairs, view, means.read.mean(0))[0]

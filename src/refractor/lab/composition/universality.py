@@ -7,8 +7,6 @@ from statistics import fmean
 from refractor.base.errors import ArgumentError
 from refractor.lab.composition.analyse import analyse_composition
 from refractor.lab.composition.analysis import CompositionAnalysis
-from refractor.lab.composition.losses import IrrepSets, restricted_scores
-from refractor.lab.composition.parts import row_parts
 from refractor.lab.composition.problem import Problem, problem
 from refractor.lab.composition.progress import learned_irreps, similarities
 from refractor.lab.composition.published_figures import PublishedFigures, fault_of, read_published_figures
@@ -160,11 +158,6 @@ def study_values(analysis: CompositionAnalysis) -> dict[str, float | None]:
     for name in MEASURES:
         value = table.get(name)
         values[name] = float(value) if isinstance(value, float | int) else None
-    if analysis.view.width:
-        parts = row_parts(analysis.means.read, analysis.problem.basis)
-        sets = IrrepSets(parts, [list(analysis.study.keys.places)])
-        kept = restricted_scores(sets, analysis.pairs, analysis.view, analysis.means.read.mean(0))[0]
-        values[WITH_MEAN] = kept.all.loss
     return values
 
 

@@ -12,20 +12,23 @@ from refractor.lab.composition.neurons import RotationControl
 from refractor.lab.composition.problem import Problem
 from refractor.lab.composition.rep_losses import RepLoss, RepLosses
 from refractor.lab.conditions import (
-    LEAK,
     LEAST_SETS,
     NOT_FOUND,
     SIGNIFICANCE,
     Condition,
     Verdict,
+    Words,
     answers_condition,
     enough_condition,
     needed_condition,
     p_value,
+    verdict_notes,
 )
 from refractor.lab.scores import Scores
 
 SHOWN = 10  # irreps written out in a sentence
+
+WORDS = Words("irreps", "answer", "ln n")
 
 UNDISTINGUISHED = (
     "How the representations are multiplied is not decided: products of matrices, sums of coset indicators and other "
@@ -68,7 +71,7 @@ def reach_verdict(problem: Problem, losses: RepLosses, rotations: RotationContro
         statistic,
         _control(kept, removed, where),
         UNDISTINGUISHED,
-        _notes(network, kept, removed),
+        verdict_notes(WORDS, network, kept.scores, removed.scores, chance),
     )
 
 
@@ -160,22 +163,3 @@ def _control(kept: RepLoss, removed: RepLoss, where: str) -> str:
 def _range(scores: tuple[Scores, ...]) -> str:
     losses, accuracies = _losses(scores), [score.unseen.accuracy for score in scores]
     return f"loss {min(losses):.3g} to {max(losses):.3g}, accuracy {min(accuracies):.3g} to {max(accuracies):.3g}"
-
-
-def _notes(network: Scores, kept: RepLoss, removed: RepLoss) -> tuple[str, ...]:
-    notes = []
-    own, alone = network.unseen.accuracy, kept.scores.unseen.accuracy
-    if alone > own + LEAK:
-        notes.append(
-            f"The key irreps alone answer more pairs than the network does ({alone:.3g} against {own:.3g}): the "
-            "projection averages over all pairs with the same answer, those that were stored included, and so reads "
-            "their answers. This is no sign of an algorithm."
-        )
-    if removed.confidently_wrong:
-        where = "train" if removed.scores.train else "all"
-        score = removed.scores.train or removed.scores.all
-        notes.append(
-            f"Without these irreps the network is confidently wrong: the excluded loss on {where} pairs, "
-            f"{score.loss:.3g}, is above ln n = {removed.chance_loss:.3g}, which equal odds would give."
-        )
-    return tuple(notes)
